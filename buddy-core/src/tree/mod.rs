@@ -1,0 +1,443 @@
+//! The binary tree that records which leaves are free: orders, blocks, split, merge, search.
+//!
+//! A [`Tree`] hands out numbers. It never sees the memory (frames, device memory, address space)
+//! that the numbers stand for, and keeps its state in words that the caller provides.
+//!
+//! # Invariants
+//!
+//! - **T1** Every leaf of the range belongs to exactly one extent: a free block, an allocated run,
+//!   or a reserved block (between calls; within a call also to the hands of the caller).
+//! - **T2** A `FREE` bit pair is the ownership token of its block: whoever changes it to something
+//!   else owns the leaves, and only the owner sets the bits of what the block becomes.
+//! - **T3** A run has one form: its leaves fall into the fewest aligned blocks (`Pieces`), the first
+//!   marked `HEAD`, the others `CONT`, and behind every piece but the last the node of the same
+//!   order is `CONT` too. No other node of its leaves is set. A reserved block of order `k > 0` is
+//!   `HEAD`, `CONT` in its two halves, a reserved leaf sets nothing.
+//! - **T4** A summary bit is set only if the word it stands for has something to offer; a word
+//!   with a free node whose summary bit is clear has all its free nodes in the order's slots.
+//! - **T5** If two buddies are both free, one of them is in the order's slots (never, under
+//!   [`Eager`]).
+//! - **T6** The counters agree with the nodes.
+//!
+//! [`Tree::validate`] proves them.
+
+mod block;
+mod bulk;
+mod error;
+mod extent;
+mod geometry;
+mod index;
+mod merge;
+mod node;
+mod order;
+mod policy;
+mod range;
+mod resize;
+mod run;
+mod stats;
+mod validate;
+mod within;
+mod word;
+
+pub use error::{AllocError, AttachError, BuildError, FreeError, GrowError, RangeError};
+pub use extent::{Extent, Kind, Walk};
+pub use order::Order;
+pub use policy::{Eager, Lazy, Policy};
+pub use stats::Statistics;
+pub use validate::Invalid;
+pub use within::Constraints;
+#[cfg(target_has_atomic = "ptr")]
+pub use word::Atomic;
+#[cfg(all(target_has_atomic = "ptr", target_has_atomic = "32"))]
+pub use word::Atomic32;
+pub use word::{Plain, Plain32, Storage, Word};
+
+use block::Block;
+use core::fmt;
+use core::marker::PhantomData;
+use core::ops::Range;
+use geometry::{Geometry, header, record};
+use node::{FREE, HEAD, NONE};
+use word::{max_value, node_shift};
+
+/// A buddy allocator over a range of leaf numbers.
+///
+/// A block of order `k` starts at a multiple of `2^k`, so blocks are naturally aligned in leaf
+/// numbers. All calls take `&self`; with plain words the tree is for one thread (it is `!Sync`),
+/// with atomic words many threads may call at once.
+///
+/// ```
+/// use buddy_core::{Order, Plain, Tree};
+///
+/// const WORDS: usize = Tree::<[Plain; 0]>::metadata_words(0..1000);
+/// let mut metadata: Vec<Plain> = (0..WORDS).map(|_| Plain::default()).collect();
+/// let tree: Tree<_> = Tree::new(metadata.as_mut_slice(), 0..1000)?;
+///
+/// let block = tree.allocate(Order::new(4).unwrap())?; // 16 leaves
+/// let run = tree.allocate_exact(5)?;                  // exactly 5
+/// assert_eq!(tree.statistics().used(), 21);
+/// tree.free(block)?;
+/// tree.free_sized(run, 5)?;
+/// assert_eq!(tree.statistics().largest_free(), 512);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// `S` is where the metadata lies, `P` when freed blocks are merged.
+pub struct Tree<S: Storage, P: Policy = Lazy> {
+    storage: S,
+    geometry: Geometry,
+    policy: PhantomData<P>,
+}
+
+/// Building a tree, and reading its parts.
+impl<S: Storage, P: Policy> Tree<S, P> {
+    /// How many words of metadata a tree over `range` takes: the length of the storage to provide.
+    /// `usize::MAX` for a range that no tree can have (empty, or beyond a quarter of what a word
+    /// counts).
+    #[must_use]
+    pub const fn metadata_words(range: Range<usize>) -> usize {
+        match Geometry::new::<S::Word>(&range) {
+            Some(geometry) => geometry.words::<S::Word>(P::DEFER),
+            None => usize::MAX,
+        }
+    }
+
+    /// As [`Self::metadata_words`], enough for any range of `leaves` leaves, wherever it starts.
+    #[must_use]
+    pub const fn metadata_words_for(leaves: usize) -> usize {
+        let words = Self::metadata_words(0..leaves);
+        if words == usize::MAX {
+            return words;
+        }
+        // A range that starts inside a word touches one word more in every level, and the
+        // summaries above it grow by at most one word a level of theirs.
+        let levels = leaves.ilog2() as usize + 1;
+        let nodes_per_word = 1 << node_shift::<S::Word>();
+        let mut summaries = 0;
+        let mut length = leaves.div_ceil(nodes_per_word) + 1;
+        while length > 1 {
+            length = length.div_ceil(<S::Word as Word>::BITS as usize);
+            summaries += 1;
+        }
+        words.saturating_add(levels * (1 + summaries))
+    }
+
+    /// A tree over `range` with every leaf free. Writes over the storage: O(words).
+    ///
+    /// # Errors
+    /// If the range is empty or too large, or the storage too short.
+    pub fn new(storage: S, range: Range<usize>) -> Result<Self, BuildError> {
+        Self::clear(&storage, &range)?;
+        Self::new_zeroed(storage, range)
+    }
+
+    /// A tree over `range` with every leaf reserved: [`Self::release`] makes leaves available.
+    ///
+    /// # Errors
+    /// If the range is empty or too large, or the storage too short.
+    pub fn reserved(storage: S, range: Range<usize>) -> Result<Self, BuildError> {
+        Self::clear(&storage, &range)?;
+        Self::reserved_zeroed(storage, range)
+    }
+
+    /// As [`Self::new`], for storage that is known to hold zeros only, in time O(orders).
+    ///
+    /// On other storage the tree is meaningless (calls may answer anything, and panic).
+    ///
+    /// # Errors
+    /// If the range is empty or too large, or the storage too short.
+    pub fn new_zeroed(storage: S, range: Range<usize>) -> Result<Self, BuildError> {
+        let tree = Self::build(storage, &range)?;
+        tree.give_back(range.start, range.end);
+        Ok(tree)
+    }
+
+    /// As [`Self::reserved`], for storage that is known to hold zeros only, in time O(orders).
+    ///
+    /// # Errors
+    /// If the range is empty or too large, or the storage too short.
+    pub fn reserved_zeroed(storage: S, range: Range<usize>) -> Result<Self, BuildError> {
+        let tree = Self::build(storage, &range)?;
+        tree.mark_reserved(range.start, range.end);
+        tree.word(header::RESERVED).add(range.end - range.start);
+        Ok(tree)
+    }
+
+    /// The tree that the storage already holds: after a restart, or in memory that another process
+    /// shares. O(leaves): the storage is not trusted, [`Self::validate`] must pass.
+    ///
+    /// # Errors
+    /// If the storage holds no valid tree of this word width and policy.
+    pub fn attach(storage: S) -> Result<Self, AttachError> {
+        let words = storage.words();
+        let at = |index: usize| words.get(index).map_or(0, Word::load);
+        if at(header::MAGIC) != Self::MAGIC {
+            return Err(AttachError::NoTree);
+        }
+        let range = at(header::FIRST)..at(header::CAPACITY);
+        let geometry = Self::fit(&storage, &range).map_err(AttachError::Build)?;
+        let tree = Self { storage, geometry, policy: PhantomData };
+        let end_is_valid = (geometry.first + 1..=geometry.capacity).contains(&tree.end());
+        let records_are_valid = tree
+            .orders()
+            .all(|order| tree.record(order, record::NODES).load() == tree.nodes_base(order));
+        if !end_is_valid || !records_are_valid {
+            return Err(AttachError::Corrupt);
+        }
+        tree.validate().map_err(AttachError::Invalid)?;
+        Ok(tree)
+    }
+
+    /// The range that the tree manages now.
+    #[must_use]
+    #[inline]
+    pub fn range(&self) -> Range<usize> {
+        self.geometry.first..self.end()
+    }
+
+    /// One past the last leaf that the metadata can record: how far [`Self::extend`] can go.
+    #[must_use]
+    #[inline]
+    pub fn capacity_end(&self) -> usize {
+        self.geometry.capacity
+    }
+
+    /// The highest order of which a block fits in the tree's capacity.
+    #[must_use]
+    #[inline]
+    pub fn max_order(&self) -> Order {
+        Order::range(self.geometry.top, self.geometry.top).next().unwrap_or(Order::MIN)
+    }
+
+    /// Tells trees apart by word width and policy, so that [`Self::attach`] takes only its own.
+    const MAGIC: usize =
+        (0x0b0d_d700 ^ ((P::DEFER & 0xff) << 16) ^ <S::Word as Word>::BITS as usize)
+            & max_value::<S::Word>();
+
+    fn fit(storage: &S, range: &Range<usize>) -> Result<Geometry, BuildError> {
+        let geometry = Geometry::new::<S::Word>(range)
+            .ok_or(BuildError::Range { first: range.start, end: range.end })?;
+        let (needed, given) = (geometry.words::<S::Word>(P::DEFER), storage.words().len());
+        if given < needed {
+            return Err(BuildError::Storage { needed, given });
+        }
+        Ok(geometry)
+    }
+
+    fn clear(storage: &S, range: &Range<usize>) -> Result<(), BuildError> {
+        let words = Self::fit(storage, range)?.words::<S::Word>(P::DEFER);
+        storage.words()[..words].iter().for_each(|word| word.store(0));
+        Ok(())
+    }
+
+    fn build(storage: S, range: &Range<usize>) -> Result<Self, BuildError> {
+        let geometry = Self::fit(&storage, range)?;
+        let tree = Self { storage, geometry, policy: PhantomData };
+        tree.word(header::MAGIC).store(Self::MAGIC);
+        tree.word(header::FIRST).store(range.start);
+        tree.word(header::CAPACITY).store(range.end);
+        tree.word(header::END).store(range.end);
+        for order in tree.orders() {
+            tree.record(order, record::NODES).store(tree.nodes_base(order));
+        }
+        Ok(tree)
+    }
+
+    /// What `record::NODES` holds: adding a word's number gives its metadata index.
+    fn nodes_base(&self, order: Order) -> usize {
+        let start = self.geometry.level_start::<S::Word>(order.get(), P::DEFER);
+        start.wrapping_sub(self.geometry.span::<S::Word>(order.get()).low) & max_value::<S::Word>()
+    }
+
+    #[inline(always)]
+    fn word(&self, at: usize) -> &S::Word {
+        &self.storage.words()[at]
+    }
+
+    #[inline(always)]
+    fn record(&self, order: Order, field: usize) -> &S::Word {
+        self.word(header::WORDS + order.get() as usize * record::words(P::DEFER) + field)
+    }
+
+    /// The word that holds the block's node, and where in it.
+    #[inline(always)]
+    fn node(&self, block: Block) -> (&S::Word, u32) {
+        let shift = node_shift::<S::Word>();
+        let base = self.record(block.order(), record::NODES).load();
+        let at = base.wrapping_add(block.index() >> shift) & max_value::<S::Word>();
+        let within = (block.index() & ((1 << shift) - 1)) as u32;
+        (self.word(at), within * 2)
+    }
+
+    /// The block's state.
+    #[inline]
+    fn state(&self, block: Block) -> usize {
+        let (word, shift) = self.node(block);
+        node::state(word.load(), shift)
+    }
+
+    #[inline(always)]
+    fn end(&self) -> usize {
+        self.word(header::END).load()
+    }
+
+    fn orders(&self) -> impl DoubleEndedIterator<Item = Order> + use<S, P> {
+        Order::range(0, self.geometry.top)
+    }
+
+    #[inline(always)]
+    fn count_used(&self, leaves: usize, blocks: usize) {
+        let used = self.word(header::USED).add(leaves);
+        self.word(header::PEAK).raise(used);
+        self.word(header::BLOCKS).add(blocks);
+    }
+
+    #[inline(always)]
+    fn count_freed(&self, leaves: usize) {
+        self.word(header::USED).sub(leaves);
+        self.word(header::BLOCKS).sub(1);
+    }
+}
+
+/// Allocating whole blocks and freeing.
+impl<S: Storage, P: Policy> Tree<S, P> {
+    /// Allocates a block of `order` and returns its first leaf.
+    ///
+    /// The block comes from the order's deferred frees, else from the lowest free block of the
+    /// smallest order that has one, split in halves as often as needed.
+    /// O(orders + summary levels); when the tree is exhausted also [`Self::settle`].
+    ///
+    /// # Errors
+    /// [`AllocError::TooLarge`], [`AllocError::OutOfMemory`]; nothing has changed then.
+    #[inline]
+    pub fn allocate(&self, order: Order) -> Result<usize, AllocError> {
+        match self.obtain(order, HEAD) {
+            Some(block) => {
+                self.count_used(order.leaves(), 1);
+                Ok(block.first())
+            }
+            None => Err(self.refusal(order.leaves())),
+        }
+    }
+
+    /// Frees the block that starts at leaf `first` and returns its size in leaves.
+    /// O(orders + summary levels).
+    ///
+    /// # Errors
+    /// If no allocated block starts there; nothing has changed then.
+    pub fn free(&self, first: usize) -> Result<usize, FreeError> {
+        let head = self.head_at(first)?;
+        let leaves = self.run_leaves(head).ok_or(FreeError::Reserved { leaf: first })?;
+        self.free_run(head, leaves)?;
+        Ok(leaves)
+    }
+
+    /// Frees the block that starts at leaf `first` and has `leaves` leaves.
+    /// O(orders + summary levels), without the search for the size that [`Self::free`] makes.
+    ///
+    /// # Errors
+    /// If no allocated block of exactly that size starts there; nothing has changed then.
+    #[inline]
+    pub fn free_sized(&self, first: usize, leaves: usize) -> Result<(), FreeError> {
+        if leaves.is_power_of_two() && first & (leaves - 1) == 0 && self.holds(first, leaves) {
+            let order = Order::largest_at_start(first, first + leaves);
+            if order.get() <= self.geometry.top {
+                let block = Block::new(order, first >> order.get());
+                if self.free_block(block) {
+                    self.count_freed(leaves);
+                    return Ok(());
+                }
+            }
+        }
+        self.free_sized_run(first, leaves)
+    }
+
+    /// Whether the leaves lie in what the metadata records.
+    #[inline(always)]
+    fn holds(&self, first: usize, leaves: usize) -> bool {
+        first >= self.geometry.first
+            && first < self.geometry.capacity
+            && leaves <= self.geometry.capacity - first
+    }
+
+    /// Takes a free block of `order` and leaves its node in `state`.
+    #[inline]
+    fn obtain(&self, order: Order, state: usize) -> Option<Block> {
+        if order.get() > self.geometry.top {
+            return None;
+        }
+        if let Some(block) = self.take_deferred(order, state) {
+            return Some(block);
+        }
+        self.obtain_from_index(order, state)
+    }
+
+    fn obtain_from_index(&self, order: Order, state: usize) -> Option<Block> {
+        if let Some(block) = self.take_or_split(order, state) {
+            return Some(block);
+        }
+        // Refuse only once everything that was left unmerged is merged.
+        if P::DEFER == 0 {
+            return None;
+        }
+        self.settle();
+        self.take_or_split(order, state)
+    }
+
+    /// Takes a block of the smallest order from `order` up that has one, split down to `order`.
+    fn take_or_split(&self, order: Order, state: usize) -> Option<Block> {
+        let mut candidates = self.word(header::ORDERS).load() >> order.get() << order.get();
+        while candidates != 0 {
+            let found = Order::new(candidates.trailing_zeros())?;
+            candidates &= candidates - 1;
+            if found == order {
+                if let Some(block) = self.take(order, state) {
+                    return Some(block);
+                }
+            } else if let Some(block) = self.take(found, NONE) {
+                return Some(self.split(block, order, state));
+            }
+            self.forget_order(found);
+        }
+        None
+    }
+
+    /// Splits a block that the caller owns down to `order`: keeps the lowest part, marked `state`,
+    /// and frees the upper halves.
+    fn split(&self, block: Block, order: Order, state: usize) -> Block {
+        let mut kept = block;
+        while kept.order() > order {
+            let lower = kept.lower_half();
+            let kept_state = if lower.order() == order { state } else { NONE };
+            self.set_halves(lower, kept_state, FREE);
+            kept = lower;
+        }
+        kept
+    }
+
+    /// Marks the two halves of an owned block; `lower` names the pair.
+    #[inline]
+    fn set_halves(&self, lower: Block, lower_state: usize, upper_state: usize) {
+        let (word, shift) = self.node(lower);
+        word.set((lower_state | upper_state << 2) << shift);
+        if upper_state == FREE {
+            self.count_free(lower.buddy());
+        }
+    }
+
+    #[cold]
+    fn refusal(&self, leaves: usize) -> AllocError {
+        let total = self.end() - self.geometry.first;
+        if leaves > total {
+            AllocError::TooLarge { leaves, total }
+        } else {
+            AllocError::OutOfMemory { leaves, largest_free: self.largest_free() }
+        }
+    }
+}
+
+impl<S: Storage, P: Policy> fmt::Debug for Tree<S, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tree").field("range", &self.range()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,71 @@
+//! The two bits of a node, and how nodes lie in a word.
+
+/// What a node's two bits say.
+///
+/// ```text
+/// NONE  00  inside a larger block, or split, or reserved
+/// FREE  01  a free block: whoever takes the bit away owns it
+/// HEAD  10  an allocated block, or the first piece of an allocated run
+/// CONT  11  a later piece of a run; or, right behind a piece, the mark that the run goes on there
+/// ```
+///
+/// HEAD in a lower half with CONT in the upper half and nothing below would be a run that is not
+/// in its only form (one block of the next order), so it says something else: a reserved block.
+pub(super) const NONE: usize = 0b00;
+pub(super) const FREE: usize = 0b01;
+pub(super) const HEAD: usize = 0b10;
+pub(super) const CONT: usize = 0b11;
+
+/// The bits of one node.
+pub(super) const NODE: usize = 0b11;
+/// The lower bit of every node in a word.
+const LOW_BITS: usize = usize::MAX / 3;
+
+/// The state of the node at `shift`.
+#[inline(always)]
+pub(super) const fn state(word: usize, shift: u32) -> usize {
+    (word >> shift) & NODE
+}
+
+/// The word with the node at `shift` changed.
+#[inline(always)]
+pub(super) const fn with_state(word: usize, shift: u32, state: usize) -> usize {
+    (word & !(NODE << shift)) | (state << shift)
+}
+
+/// The shift of the buddy of the node at `shift`.
+#[inline(always)]
+pub(super) const fn buddy_shift(shift: u32) -> u32 {
+    shift ^ 2
+}
+
+/// The lower bit of every free node of the word.
+#[inline(always)]
+pub(super) const fn free_nodes(word: usize) -> usize {
+    word & !(word >> 1) & LOW_BITS
+}
+
+/// `state` in `count` neighbouring nodes from `shift` on. `count` nodes must fit in a word.
+#[inline(always)]
+pub(super) const fn repeat(state: usize, count: usize, shift: u32) -> usize {
+    let nodes = if count * 2 >= usize::BITS as usize { usize::MAX } else { (1 << (count * 2)) - 1 };
+    ((LOW_BITS * state) & nodes) << shift
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_free_nodes_count_as_free() {
+        let word = NONE | FREE << 2 | HEAD << 4 | CONT << 6 | FREE << 8;
+        assert_eq!(free_nodes(word), 1 << 2 | 1 << 8);
+    }
+
+    #[test]
+    fn repeated_states_fill_up_to_a_word() {
+        assert_eq!(repeat(HEAD, 3, 4), 0b10_1010_0000);
+        assert_eq!(repeat(HEAD, usize::BITS as usize / 2, 0), usize::MAX / 3 * 2);
+        assert_eq!(repeat(FREE, 0, 8), 0);
+    }
+}

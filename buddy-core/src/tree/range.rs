@@ -1,0 +1,165 @@
+//! Given leaves: allocating at a place, reserving and releasing, moving the range's end.
+
+use super::block::{Block, Pieces};
+use super::error::{AllocError, RangeError};
+use super::geometry::header;
+use super::node::{CONT, FREE, HEAD, NODE, NONE};
+use super::policy::Policy;
+use super::word::{Storage, Word};
+use super::{Kind, Tree};
+
+impl<S: Storage, P: Policy> Tree<S, P> {
+    /// Allocates the `leaves` leaves from `first` on, as one block, if all of them are free.
+    /// O(orders) for each free block that they lie in.
+    ///
+    /// # Errors
+    /// [`AllocError::ZeroSize`], [`AllocError::OutOfRange`], [`AllocError::Occupied`] with the
+    /// first leaf that is not free; no leaf has changed hands then.
+    pub fn allocate_at(&self, first: usize, leaves: usize) -> Result<(), AllocError> {
+        if leaves == 0 {
+            return Err(AllocError::ZeroSize);
+        }
+        let end = self.end_of(first, leaves).ok_or(AllocError::OutOfRange { first, leaves })?;
+        self.claim_range(first, end).map_err(|leaf| AllocError::Occupied { leaf })?;
+        self.mark_run(first, end);
+        self.count_used(leaves, 1);
+        Ok(())
+    }
+
+    /// Takes the `leaves` leaves from `first` on out of the range (a hole, firmware, a bad page) if
+    /// all of them are free. O(orders) for each free block that they lie in.
+    ///
+    /// # Errors
+    /// If a leaf is not free or outside the range; no leaf has changed hands then.
+    pub fn reserve(&self, first: usize, leaves: usize) -> Result<(), RangeError> {
+        let end = self.checked_range(first, leaves)?;
+        self.claim_range(first, end).map_err(|leaf| RangeError::Occupied { leaf })?;
+        self.mark_reserved(first, end);
+        self.word(header::RESERVED).add(leaves);
+        Ok(())
+    }
+
+    /// Makes `leaves` reserved leaves from `first` on free. O(orders) for each block that was
+    /// reserved by a call of its own.
+    ///
+    /// # Errors
+    /// If a leaf is not reserved or outside the range; nothing has changed then.
+    pub fn release(&self, first: usize, leaves: usize) -> Result<(), RangeError> {
+        let end = self.checked_range(first, leaves)?;
+        let mut at = first;
+        while at < end {
+            let extent = self.extent_containing(at);
+            if extent.kind != Kind::Reserved {
+                return Err(RangeError::NotReserved { leaf: at });
+            }
+            at = extent.end();
+        }
+        self.release_leaves(first, end);
+        self.word(header::RESERVED).sub(leaves);
+        Ok(())
+    }
+
+    /// Moves the range's end up by `leaves` leaves, which become free. O(orders).
+    ///
+    /// The metadata must have room: build the tree over the largest range it shall ever have, and
+    /// [`Self::cut`] it to what is there at first.
+    ///
+    /// # Errors
+    /// [`RangeError::Capacity`] beyond what the metadata can record; nothing has changed then.
+    pub fn extend(&self, leaves: usize) -> Result<(), RangeError> {
+        let end = self.end();
+        let available = self.geometry.capacity - end;
+        if leaves > available {
+            return Err(RangeError::Capacity { leaves, available });
+        }
+        self.word(header::END).store(end + leaves);
+        self.release_leaves(end, end + leaves);
+        Ok(())
+    }
+
+    /// Moves the range's end down by `leaves` leaves, all of which must be free, and at least one
+    /// must stay. O(orders) for each free block among them.
+    ///
+    /// # Errors
+    /// If a leaf is not free, or none would stay; nothing has changed then.
+    pub fn cut(&self, leaves: usize) -> Result<(), RangeError> {
+        let (end, total) = (self.end(), self.end() - self.geometry.first);
+        if leaves >= total {
+            return Err(RangeError::OutOfRange { first: self.geometry.first, leaves });
+        }
+        let first = end - leaves;
+        self.claim_range(first, end).map_err(|leaf| RangeError::Occupied { leaf })?;
+        self.mark_reserved(first, end);
+        self.word(header::END).store(first);
+        Ok(())
+    }
+
+    /// The end of a range of leaves, if it lies in the tree's range.
+    fn end_of(&self, first: usize, leaves: usize) -> Option<usize> {
+        let end = first.checked_add(leaves)?;
+        (first >= self.geometry.first && end <= self.end()).then_some(end)
+    }
+
+    fn checked_range(&self, first: usize, leaves: usize) -> Result<usize, RangeError> {
+        if leaves == 0 {
+            return Err(RangeError::ZeroSize);
+        }
+        self.end_of(first, leaves).ok_or(RangeError::OutOfRange { first, leaves })
+    }
+
+    /// Makes the caller the owner of free leaves; on `Err`, with the first leaf that is not free,
+    /// everything is given back.
+    pub(super) fn claim_range(&self, first: usize, end: usize) -> Result<(), usize> {
+        let mut at = first;
+        while at < end {
+            let Some(block) = self.free_block_containing(at) else {
+                self.give_back(first, at);
+                return Err(at);
+            };
+            if self.claim(block, NONE) {
+                self.give_back(block.first(), first.max(block.first()));
+                self.give_back(end.min(block.end()), block.end());
+                at = block.end();
+            }
+        }
+        Ok(())
+    }
+
+    fn free_block_containing(&self, leaf: usize) -> Option<Block> {
+        for order in self.orders() {
+            let block = Block::containing(order, leaf);
+            match self.state(block) {
+                NONE => {}
+                FREE => return Some(block),
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// Marks owned leaves, whose nodes are `NONE`, as reserved (T3).
+    pub(super) fn mark_reserved(&self, first: usize, end: usize) {
+        for piece in Pieces::of(first, end).filter(|piece| piece.order().get() > 0) {
+            self.set_halves(piece.lower_half(), HEAD, CONT);
+        }
+    }
+
+    /// Frees leaves that are known to be reserved.
+    fn release_leaves(&self, first: usize, end: usize) {
+        let mut at = first;
+        while at < end {
+            let extent = self.extent_containing(at);
+            if extent.leaves > 1 {
+                let halves = extent.leaves.trailing_zeros() - 1;
+                if let Some(order) = super::Order::new(halves) {
+                    let (word, shift) = self.node(Block::containing(order, extent.first));
+                    word.clear((NODE | NODE << 2) << shift);
+                }
+            }
+            self.mark_reserved(extent.first, at);
+            self.mark_reserved(end.min(extent.end()), extent.end());
+            at = extent.end();
+        }
+        self.give_back(first, end);
+    }
+}

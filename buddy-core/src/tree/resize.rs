@@ -1,0 +1,112 @@
+//! Changing an allocated block in place: growing, shrinking, freeing a part.
+
+use super::block::Block;
+use super::error::{FreeError, GrowError};
+use super::geometry::header;
+use super::node::HEAD;
+use super::order::Order;
+use super::policy::Policy;
+use super::word::{Storage, Word};
+use super::{Kind, Tree};
+
+impl<S: Storage, P: Policy> Tree<S, P> {
+    /// Grows the block of `old` leaves at leaf `first` to `new` leaves, into free leaves behind it,
+    /// wherever these lie in the tree. O(orders) for each free block that it grows into.
+    ///
+    /// # Errors
+    /// If there is no such block, or a leaf behind it is not free; the block is unchanged then.
+    pub fn grow(&self, first: usize, old: usize, new: usize) -> Result<(), GrowError> {
+        self.sized_head(first, old)?;
+        if new <= old {
+            return if new == old { Ok(()) } else { Err(GrowError::Smaller { old, new }) };
+        }
+        let end = first.saturating_add(new);
+        if end > self.end() {
+            return Err(GrowError::OutOfRange { end });
+        }
+        self.claim_range(first + old, end).map_err(|leaf| GrowError::Occupied { leaf })?;
+        self.unmark_run(first, first + old);
+        self.mark_run(first, end);
+        self.count_used(new - old, 0);
+        Ok(())
+    }
+
+    /// Shrinks the block of `old` leaves at leaf `first` to its first `new` leaves. O(orders).
+    ///
+    /// # Errors
+    /// If there is no such block, or `new` is 0 or above `old`; the block is unchanged then.
+    pub fn shrink(&self, first: usize, old: usize, new: usize) -> Result<(), FreeError> {
+        self.sized_head(first, old)?;
+        if new == 0 {
+            return Err(FreeError::ZeroSize);
+        }
+        if new > old {
+            return Err(FreeError::WrongSize { leaf: first, given: new, actual: old });
+        }
+        if new < old {
+            let end = first + old;
+            self.unmark_run(first, end);
+            self.mark_run(first, first + new);
+            self.give_back(first + new, end);
+            self.word(header::USED).sub(old - new);
+        }
+        Ok(())
+    }
+
+    /// Frees `leaves` leaves from `first` on, all inside one allocated block. What is left of the
+    /// block before and behind them stays allocated, each as a block of its own. O(orders), and
+    /// [`Self::extent_at`].
+    ///
+    /// # Errors
+    /// If the leaves are not all inside one allocated block; nothing has changed then.
+    pub fn free_part(&self, first: usize, leaves: usize) -> Result<(), FreeError> {
+        if leaves == 0 {
+            return Err(FreeError::ZeroSize);
+        }
+        let extent = self.extent_at(first).ok_or(FreeError::OutOfRange { leaf: first })?;
+        match extent.kind {
+            Kind::Free => return Err(FreeError::AlreadyFree { leaf: first }),
+            Kind::Reserved => return Err(FreeError::Reserved { leaf: first }),
+            Kind::Used => {}
+        }
+        let actual = extent.end() - first;
+        if leaves > actual {
+            return Err(FreeError::WrongSize { leaf: first, given: leaves, actual });
+        }
+        if leaves == extent.leaves {
+            return self.free_sized(first, leaves);
+        }
+        let end = first + leaves;
+        self.unmark_run(extent.first, extent.end());
+        self.mark_run(extent.first, first);
+        self.mark_run(end, extent.end());
+        self.give_back(first, end);
+        self.word(header::USED).sub(leaves);
+        if extent.first < first && end < extent.end() {
+            self.word(header::BLOCKS).add(1);
+        }
+        Ok(())
+    }
+
+    /// The head of the block of exactly `leaves` leaves at leaf `first`.
+    pub(super) fn sized_head(&self, first: usize, leaves: usize) -> Result<Block, FreeError> {
+        if leaves > 0 && self.holds(first, leaves) {
+            let order = Order::largest_at_start(first, first + leaves);
+            if order.get() <= self.geometry.top {
+                let head = Block::containing(order, first);
+                if self.state(head) == HEAD && self.run_leaves(head) == Some(leaves) {
+                    return Ok(head);
+                }
+            }
+        }
+        Err(self.why_not_sized(first, leaves))
+    }
+
+    #[cold]
+    fn why_not_sized(&self, first: usize, given: usize) -> FreeError {
+        match self.leaves_of(first) {
+            Ok(actual) => FreeError::WrongSize { leaf: first, given, actual },
+            Err(error) => error,
+        }
+    }
+}
