@@ -5,13 +5,10 @@
 //!
 //! ```text
 //! order 3 |               .               |      . NONE, H HEAD, C CONT, F FREE
-//! order 2 |       H       |       C       |      C behind H: the run goes on here
-//! order 1 |   .   |   .   |   C   |   F   |      C: goes on here; F: given back
+//! order 2 |       H       |       C       |      H: the first piece; C: the run goes on here
+//! order 1 |   .   |   .   |   .   |   F   |      F: given back
 //! order 0 | . | . | . | . | C | F | . | . |      C: the last piece; F: given back
 //! ```
-//!
-//! (The node of order 1 above the last piece is set only where a piece lies before it; here the
-//! mark of order 2 says enough, and that node stays `NONE`.)
 
 use super::block::{Block, Pieces};
 use super::error::{AllocError, FreeError};
