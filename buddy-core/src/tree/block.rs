@@ -1,6 +1,7 @@
 //! Blocks: an order and an index, and their kin in the tree.
 
 use super::order::Order;
+use super::word::{Word, node_shift};
 
 /// A node of the tree: the block of `order` that covers leaves `index << order` onward.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +66,12 @@ impl Block {
     #[inline(always)]
     pub(super) const fn next(self) -> Self {
         Self { order: self.order, index: self.index + 1 }
+    }
+
+    /// The number of the word of its order that holds the block's node.
+    #[inline(always)]
+    pub(super) const fn word_number<W: Word>(self) -> usize {
+        self.index >> node_shift::<W>()
     }
 
     /// Whether this is its parent's upper half.

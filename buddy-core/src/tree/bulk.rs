@@ -3,7 +3,7 @@
 use super::Tree;
 use super::block::Block;
 use super::geometry::record;
-use super::node::{self, HEAD, NONE};
+use super::node::{self, FREE, HEAD, NONE};
 use super::order::Order;
 use super::policy::Policy;
 use super::word::{Storage, Word, node_shift};
@@ -13,72 +13,77 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// returns how many there were: fewer only when no more are to be had.
     ///
     /// All free blocks of a word of nodes are taken by one change of it, and a larger block is
-    /// split into a whole word of them by another. O(`out.len()` + orders + summary levels) for
-    /// every word.
+    /// split into a whole word of them by another. O(`out.len()`), and O(orders + summary levels)
+    /// for every word.
     pub fn allocate_many(&self, order: Order, out: &mut [usize]) -> usize {
         if order.get() > self.geometry.top {
             return 0;
         }
-        let mut taken = self.take_all_deferred(order, out);
-        let mut settled = P::DEFER == 0;
+        let mut taken = 0;
+        let mut is_settled = !P::LAZY;
         while taken < out.len() {
-            let rest = &mut out[taken..];
-            let got = match self.find(order, 0) {
-                Some(block) => self.take_from_word(block, rest),
-                None => self.split_into(order, rest),
-            };
+            let got = self.take_some(order, &mut out[taken..]);
             taken += got;
-            // A found block may be gone to another thread; only a failed split is final.
-            if got == 0 && self.find(order, 0).is_none() {
-                if settled {
+            if got == 0 {
+                if is_settled {
                     break;
                 }
                 self.settle();
-                settled = true;
+                is_settled = true;
             }
         }
         self.count_used(taken << order.get(), taken);
         taken
     }
 
-    fn take_all_deferred(&self, order: Order, out: &mut [usize]) -> usize {
-        let mut taken = 0;
-        while taken < out.len() {
-            let Some(block) = self.take_deferred(order, HEAD) else { break };
-            out[taken] = block.first();
-            taken += 1;
+    /// Allocates at least one block of `order` into `out` if one is to be had without settling.
+    fn take_some(&self, order: Order, out: &mut [usize]) -> usize {
+        if P::LAZY {
+            let active = self.record(order, record::ACTIVE).load();
+            let got = if active == 0 { 0 } else { self.take_from_word(order, active - 1, out) };
+            if got > 0 {
+                return got;
+            }
         }
-        taken
+        while let Some(block) = self.find(order, 0) {
+            // 0 if another thread was faster.
+            let got = self.take_from_word(order, block.word_number::<S::Word>(), out);
+            if got > 0 {
+                return got;
+            }
+        }
+        self.split_into(order, out)
     }
 
-    /// Takes free blocks from the word of `block`, the lowest first.
-    fn take_from_word(&self, block: Block, out: &mut [usize]) -> usize {
-        let order = block.order();
-        let (word, _) = self.node(block);
+    /// Takes free blocks from a word of nodes, the lowest first.
+    fn take_from_word(&self, order: Order, number: usize, out: &mut [usize]) -> usize {
+        let nodes_per_word = 1 << node_shift::<S::Word>();
         let lowest = |free: usize| {
-            let (mut left, mut chosen) = (free, 0);
-            for _ in 0..out.len().min(1 << node_shift::<S::Word>()) {
-                chosen |= left & left.wrapping_neg();
-                left &= left.wrapping_sub(1);
+            let mut rest = free;
+            for _ in 0..out.len().min(nodes_per_word) {
+                rest &= rest.wrapping_sub(1);
             }
-            chosen
+            free & !rest
         };
-        let changed = word.update(|old| {
+        let changed = self.word_of(order, number).update(|old| {
             let chosen = lowest(node::free_nodes(old));
-            (chosen != 0).then_some(old ^ (chosen | chosen << 1))
+            (chosen != 0).then_some(old ^ (chosen * (FREE ^ HEAD)))
         });
         let Ok(old) = changed else { return 0 };
-        let mut chosen = lowest(node::free_nodes(old));
-        let left = node::free_nodes(old) ^ chosen;
-        let word_first = block.index() >> node_shift::<S::Word>() << node_shift::<S::Word>();
+        let free = node::free_nodes(old);
+        let mut chosen = lowest(free);
+        let is_emptied = chosen == free;
         let mut taken = 0;
         while chosen != 0 {
-            let index = word_first + chosen.trailing_zeros() as usize / 2;
+            let index = number * nodes_per_word + chosen.trailing_zeros() as usize / 2;
             out[taken] = index << order.get();
             taken += 1;
             chosen &= chosen - 1;
         }
-        self.uncount_many(block, taken, left);
+        self.record(order, record::FREE).sub(taken);
+        if is_emptied {
+            self.set_summary(order, number, false);
+        }
         taken
     }
 
@@ -86,9 +91,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     fn split_into(&self, order: Order, out: &mut [usize]) -> usize {
         let wanted = Order::for_leaves(out.len()).map_or(0, Order::get);
         let most = wanted.min(node_shift::<S::Word>()).min(self.geometry.top - order.get());
-        for height in (1..=most).rev().chain([0]) {
-            let Some(above) = Order::new(order.get() + height) else { continue };
-            let Some(block) = self.take_or_split(above, NONE) else { continue };
+        for height in (0..=most).rev() {
+            let Some(block) = self.take_or_split(order.above(height), NONE) else { continue };
             let count = out.len().min(1 << height);
             let lowest = Block::containing(order, block.first());
             let (word, shift) = self.node(lowest);
@@ -102,11 +106,26 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         0
     }
 
-    /// `count` free blocks of the word of `block` were taken, and `left` are free there still.
-    fn uncount_many(&self, block: Block, count: usize, left: usize) {
-        if count > 1 {
-            self.record(block.order(), record::FREE).sub(count - 1);
+    /// How many orders above `order` to stop splitting an owned block one by one, and fill a word
+    /// instead: as many as a word's nodes span, but no more than 1/64 of the range at once.
+    pub(super) fn fill_height(&self, block: Block, order: Order) -> u32 {
+        if !P::LAZY {
+            return 0;
         }
-        self.uncount_free(block, left);
+        let below = block.order().get() - order.get();
+        let modest = self.geometry.top.saturating_sub(order.get() + 6);
+        below.min(node_shift::<S::Word>()).min(modest)
+    }
+
+    /// Splits an owned block into blocks of `order` by one change of the word that holds their
+    /// nodes: the lowest gets `state`, the others are free, and the word becomes the active one.
+    pub(super) fn fill(&self, block: Block, order: Order, state: usize) -> Block {
+        let lowest = Block::containing(order, block.first());
+        let count = 1 << (block.order().get() - order.get());
+        let (word, shift) = self.node(lowest);
+        word.set(node::repeat(FREE, count, shift) ^ ((FREE ^ state) << shift));
+        self.count_free(order, count - 1);
+        self.activate(order, lowest.word_number::<S::Word>());
+        lowest
     }
 }

@@ -40,15 +40,15 @@ pub(super) mod header {
 pub(super) mod record {
     /// The metadata index of the order's word number 0 (wrapping: that word need not be stored).
     pub(in crate::tree) const NODES: usize = 0;
+    /// The same for the lowest summary.
+    pub(in crate::tree) const SUMMARY: usize = 1;
     /// Free blocks of the order.
-    pub(in crate::tree) const FREE: usize = 1;
-    /// The slot that the next deferred merge takes. From here on only with a lazy policy.
-    pub(in crate::tree) const CURSOR: usize = 2;
-    /// The first of the slots, each the index + 1 of a block whose merge is deferred, or 0.
-    pub(in crate::tree) const SLOTS: usize = 3;
+    pub(in crate::tree) const FREE: usize = 2;
+    /// The number + 1 of the order's active word, or 0. Only with a lazy policy.
+    pub(in crate::tree) const ACTIVE: usize = 3;
 
-    pub(in crate::tree) const fn words(defer: usize) -> usize {
-        if defer == 0 { 2 } else { 3 + defer }
+    pub(in crate::tree) const fn words(lazy: bool) -> usize {
+        if lazy { 4 } else { 3 }
     }
 }
 
@@ -59,15 +59,39 @@ pub(super) struct Geometry {
     pub(super) capacity: usize,
     /// The highest order of which a block fits in the range.
     pub(super) top: u32,
+    /// The lowest order whose nodes lie in one word, as do those of all orders above.
+    pub(super) single: u32,
 }
 
-/// One order's words.
+/// Words that are stored side by side: numbers `low..=high`, the first at metadata index `start`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
-    /// The number of the first word stored.
+    pub(super) start: usize,
     pub(super) low: usize,
-    /// How many words of nodes.
-    pub(super) words: usize,
+    pub(super) high: usize,
+}
+
+impl Span {
+    /// How many words.
+    pub(super) const fn len(&self) -> usize {
+        self.high - self.low + 1
+    }
+
+    /// The metadata index of word number `number`.
+    pub(super) const fn at(&self, number: usize) -> usize {
+        self.start + number - self.low
+    }
+
+    /// The metadata index that word number 0 would have (wrapping).
+    pub(super) const fn base(&self) -> usize {
+        self.start.wrapping_sub(self.low)
+    }
+
+    /// The summary of these words: a bit a word, stored behind them.
+    pub(super) const fn summary<W: Word>(&self) -> Self {
+        let shift = W::BITS.ilog2();
+        Self { start: self.start + self.len(), low: self.low >> shift, high: self.high >> shift }
+    }
 }
 
 impl Geometry {
@@ -82,41 +106,37 @@ impl Geometry {
         while (first.div_ceil(1 << top) + 1) << top > capacity {
             top -= 1;
         }
-        Some(Self { first, capacity, top })
-    }
-
-    /// The words of order `order`.
-    #[inline]
-    pub(super) const fn span<W: Word>(&self, order: u32) -> Span {
-        let low = (self.first >> order) >> node_shift::<W>();
-        let nodes = (self.capacity - 1) >> order;
-        Span { low, words: (nodes >> node_shift::<W>()) + 1 - low }
-    }
-
-    /// The words of order `order` with its summaries.
-    const fn level_words<W: Word>(&self, order: u32) -> usize {
-        let mut length = self.span::<W>(order).words;
-        let mut total = length;
-        while length > 1 {
-            length = length.div_ceil(W::BITS as usize);
-            total += length;
+        let mut geometry = Self { first, capacity, top, single: 0 };
+        while geometry.nodes::<W>(geometry.single, 0).len() > 1 {
+            geometry.single += 1;
         }
-        total
+        Some(geometry)
+    }
+
+    /// The words of the nodes of `order`, if they start at metadata index `start`.
+    #[inline]
+    pub(super) const fn nodes<W: Word>(&self, order: u32, start: usize) -> Span {
+        let shift = order + node_shift::<W>();
+        Span { start, low: self.first >> shift, high: (self.capacity - 1) >> shift }
     }
 
     /// The metadata index of the first word of order `order`.
-    pub(super) const fn level_start<W: Word>(&self, order: u32, defer: usize) -> usize {
-        let mut at = header::WORDS + (self.top as usize + 1) * record::words(defer);
+    pub(super) const fn level_start<W: Word>(&self, order: u32, lazy: bool) -> usize {
+        let mut at = header::WORDS + (self.top as usize + 1) * record::words(lazy);
         let mut below = 0;
         while below < order {
-            at = at.saturating_add(self.level_words::<W>(below));
+            let mut span = self.nodes::<W>(below, at);
+            while span.len() > 1 {
+                span = span.summary::<W>();
+            }
+            at = span.start + span.len();
             below += 1;
         }
         at
     }
 
     /// All words of the metadata.
-    pub(super) const fn words<W: Word>(&self, defer: usize) -> usize {
-        self.level_start::<W>(self.top + 1, defer)
+    pub(super) const fn words<W: Word>(&self, lazy: bool) -> usize {
+        self.level_start::<W>(self.top + 1, lazy)
     }
 }

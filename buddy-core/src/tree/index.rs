@@ -15,28 +15,12 @@ use super::order::Order;
 use super::policy::Policy;
 use super::word::{Storage, Word, max_value, node_shift};
 
-/// Enough for the summaries of any level: each divides the words by at least 32.
-const MAX_SUMMARIES: usize = 13;
-
-/// One order's words: `span.words` of nodes from metadata index `start`, then its summaries.
-pub(super) struct Level {
-    pub(super) start: usize,
-    pub(super) span: Span,
-}
+/// Enough for any level: every summary divides the words by at least 32.
+const MAX_HEIGHT: usize = 14;
 
 impl<S: Storage, P: Policy> Tree<S, P> {
-    pub(super) fn level(&self, order: Order) -> Level {
-        let span = self.geometry.span::<S::Word>(order.get());
-        let base = self.record(order, record::NODES).load();
-        Level { start: base.wrapping_add(span.low) & max_value::<S::Word>(), span }
-    }
-
-    /// Takes a free block of `order` that is indexed or deferred and leaves its node in `state`.
-    #[inline]
-    pub(super) fn take(&self, order: Order, state: usize) -> Option<Block> {
-        if let Some(block) = self.take_deferred(order, state) {
-            return Some(block);
-        }
+    /// Takes an indexed free block of `order` and leaves its node in `state`.
+    pub(super) fn take_indexed(&self, order: Order, state: usize) -> Option<Block> {
         loop {
             let block = self.find(order, 0)?;
             if self.claim(block, state) {
@@ -52,35 +36,20 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let claimed = word.update(|old| {
             (node::state(old, shift) == FREE).then(|| node::with_state(old, shift, state))
         });
-        match claimed {
-            Ok(old) => {
-                self.uncount_free(block, node::with_state(old, shift, NONE));
-                true
+        if let Ok(old) = claimed {
+            self.record(block.order(), record::FREE).sub(1);
+            if node::free_nodes(node::with_state(old, shift, NONE)) == 0 {
+                self.set_summary(block.order(), block.word_number::<S::Word>(), false);
             }
-            Err(_) => false,
         }
+        claimed.is_ok()
     }
 
-    /// A free block of `order` was taken, and its word is now `left` (up to nodes not free).
-    #[inline]
-    pub(super) fn uncount_free(&self, block: Block, left: usize) {
-        self.record(block.order(), record::FREE).sub(1);
-        if node::free_nodes(left) == 0 {
-            self.clear_summary(block);
-        }
-    }
-
-    /// A block was made free: counts it and makes it findable.
-    #[inline]
-    pub(super) fn count_free(&self, block: Block) {
-        self.record(block.order(), record::FREE).add(1);
-        self.set_summary(block);
-        self.remember_order(block.order());
-    }
-
-    /// A free block that was deferred is to be findable.
-    pub(super) fn index_free(&self, block: Block) {
-        self.set_summary(block);
+    /// Counts blocks that were made free.
+    #[inline(always)]
+    pub(super) fn count_free(&self, order: Order, count: usize) {
+        self.record(order, record::FREE).add(count);
+        self.remember_order(order);
     }
 
     #[inline(always)]
@@ -100,134 +69,118 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
     }
 
+    /// The nodes of `order` in the metadata.
+    pub(super) fn nodes(&self, order: Order) -> Span {
+        let span = self.geometry.nodes::<S::Word>(order.get(), 0);
+        let base = self.record(order, record::NODES).load();
+        Span { start: base.wrapping_add(span.low) & max_value::<S::Word>(), ..span }
+    }
+
     /// The first indexed free block of `order` with an index of at least `from`.
     pub(super) fn find(&self, order: Order, from: usize) -> Option<Block> {
-        let level = self.level(order);
-        let from = from.max(level.span.low << node_shift::<S::Word>());
+        let nodes = self.nodes(order);
+        let from = from.max(nodes.low << node_shift::<S::Word>());
         loop {
-            match self.probe(&level, from) {
+            match self.probe(nodes, from) {
                 Probe::Found(index) => return Some(Block::new(order, index)),
                 Probe::Nothing => return None,
                 // The bit that led here promised too much.
-                Probe::Stale(position) => self.clear_stale(&level, position),
+                Probe::Stale(place) => self.clear_summary(place),
             }
         }
     }
 
-    fn probe(&self, level: &Level, from: usize) -> Probe {
+    fn probe(&self, nodes: Span, from: usize) -> Probe {
         let shift = node_shift::<S::Word>();
         let bits = <S::Word as Word>::BITS as usize;
-        let mut position = (from >> shift) - level.span.low;
-        if position >= level.span.words {
+        let mut number = from >> shift;
+        if number > nodes.high {
             return Probe::Nothing;
         }
-        let first_word = node::free_nodes(self.word(level.start + position).load());
         let offset = (from & ((1 << shift) - 1)) * 2;
-        if first_word >> offset != 0 {
-            let at = (first_word >> offset << offset).trailing_zeros() as usize / 2;
-            return Probe::Found(((level.span.low + position) << shift) + at);
+        let free = node::free_nodes(self.word(nodes.at(number)).load()) >> offset;
+        if free != 0 {
+            return Probe::Found(from + free.trailing_zeros() as usize / 2);
         }
-        // Up: the first set bit behind `position`, in the lowest summary that has one.
-        let mut bases = [level.start; MAX_SUMMARIES];
-        let (mut length, mut height) = (level.span.words, 0);
-        position += 1;
+        // Up: the first set bit behind word `number`, in the lowest summary that has one.
+        let mut spans = [nodes; MAX_HEIGHT];
+        let mut height = 0;
         loop {
-            if length == 1 {
+            number += 1;
+            if number > spans[height].high {
                 return Probe::Nothing;
             }
-            bases[height + 1] = bases[height] + length;
+            spans[height + 1] = spans[height].summary::<S::Word>();
             height += 1;
-            length = length.div_ceil(bits);
-            if position / bits >= length {
-                return Probe::Nothing;
-            }
-            let word = self.word(bases[height] + position / bits).load();
-            if word >> (position % bits) != 0 {
-                position += (word >> (position % bits)).trailing_zeros() as usize;
+            let word = self.word(spans[height].at(number / bits)).load() >> (number % bits);
+            if word != 0 {
+                number += word.trailing_zeros() as usize;
                 break;
             }
-            position = position / bits + 1;
+            number /= bits;
         }
         // Down: the first set bit of each summary, then the first free node.
-        while height > 1 {
-            height -= 1;
-            let word = self.word(bases[height] + position).load();
+        for height in (1..height).rev() {
+            let word = self.word(spans[height].at(number)).load();
             if word == 0 {
-                return Probe::Stale(Place { base: bases[height], height, position });
+                return Probe::Stale(Place { words: spans[height], is_nodes: false, number });
             }
-            position = position * bits + word.trailing_zeros() as usize;
+            number = number * bits + word.trailing_zeros() as usize;
         }
-        let free = node::free_nodes(self.word(level.start + position).load());
+        let free = node::free_nodes(self.word(nodes.at(number)).load());
         if free == 0 {
-            return Probe::Stale(Place { base: level.start, height: 0, position });
+            return Probe::Stale(Place { words: nodes, is_nodes: true, number });
         }
-        Probe::Found(((level.span.low + position) << shift) + free.trailing_zeros() as usize / 2)
+        Probe::Found((number << shift) + free.trailing_zeros() as usize / 2)
     }
 
-    /// The block's word has a free node: sets the bits that lead to it.
+    /// Brings the summaries above a word of nodes up to date.
     #[inline]
-    fn set_summary(&self, block: Block) {
-        let level = self.level(block.order());
-        if level.span.words > 1 {
-            let position = (block.index() >> node_shift::<S::Word>()) - level.span.low;
-            let base = level.start + level.span.words;
-            self.set_bits_above(base, level.span.words, position);
+    pub(super) fn set_summary(&self, order: Order, number: usize, has_free: bool) {
+        if order.get() >= self.geometry.single {
+            return;
         }
-    }
-
-    /// The block's word has no free node left: clears the bits that lead to it.
-    #[inline]
-    fn clear_summary(&self, block: Block) {
-        let level = self.level(block.order());
-        if level.span.words > 1 {
-            let position = (block.index() >> node_shift::<S::Word>()) - level.span.low;
-            let bits = <S::Word as Word>::BITS as usize;
-            let summary = self.word(level.start + level.span.words + position / bits);
-            if summary.load() >> (position % bits) & 1 == 1 {
-                self.clear_stale(&level, Place { base: level.start, height: 0, position });
-            }
-        }
-    }
-
-    /// Sets the bit for `position` in the summary at `base` over `length` words, and above it where
-    /// a word was empty before.
-    fn set_bits_above(&self, mut base: usize, mut length: usize, mut position: usize) {
         let bits = <S::Word as Word>::BITS as usize;
-        while length > 1 {
-            let (word, bit) = (self.word(base + position / bits), 1 << (position % bits));
-            if word.load() & bit != 0 || word.set(bit) != 0 {
+        let base = self.record(order, record::SUMMARY).load();
+        let lowest = self.word(base.wrapping_add(number / bits) & max_value::<S::Word>());
+        if (lowest.load() >> (number % bits) & 1 == 1) != has_free {
+            let place = Place { words: self.nodes(order), is_nodes: true, number };
+            if has_free { self.raise_summary(place) } else { self.clear_summary(place) }
+        }
+    }
+
+    /// A word became non-empty: sets its bit in the summary above, and further up where that makes
+    /// a word non-empty.
+    fn raise_summary(&self, place: Place) {
+        let bits = <S::Word as Word>::BITS as usize;
+        let Place { mut words, mut number, .. } = place;
+        while words.len() > 1 {
+            words = words.summary::<S::Word>();
+            let bit = 1 << (number % bits);
+            number /= bits;
+            if self.word(words.at(number)).set(bit) != 0 {
                 return;
             }
-            length = length.div_ceil(bits);
-            base += length;
-            position /= bits;
         }
     }
 
-    /// The word at `empty` was seen empty: clears its bit in the summary above, and further up
-    /// where that makes a word empty.
-    fn clear_stale(&self, level: &Level, empty: Place) {
+    /// A word was seen empty: clears its bit in the summary above, and further up where that makes
+    /// a word empty.
+    fn clear_summary(&self, mut place: Place) {
         let bits = <S::Word as Word>::BITS as usize;
-        let mut length = level.span.words;
-        for _ in 0..empty.height {
-            length = length.div_ceil(bits);
-        }
-        let Place { mut base, mut height, mut position } = empty;
-        while length > 1 {
-            let above = base + length;
-            let (word, bit) = (self.word(above + position / bits), 1 << (position % bits));
-            let left = word.clear(bit) & !bit;
-            let below = self.word(base + position).reread();
-            let refilled = if height == 0 { node::free_nodes(below) != 0 } else { below != 0 };
-            if refilled {
-                return self.set_bits_above(above, length, position);
+        while place.words.len() > 1 {
+            let above = place.words.summary::<S::Word>();
+            let bit = 1 << (place.number % bits);
+            let left = self.word(above.at(place.number / bits)).clear(bit) & !bit;
+            let below = self.word(place.words.at(place.number)).reread();
+            let is_empty = if place.is_nodes { node::free_nodes(below) == 0 } else { below == 0 };
+            if !is_empty {
+                return self.raise_summary(place);
             }
             if left != 0 {
                 return;
             }
-            (base, length) = (above, length.div_ceil(bits));
-            position /= bits;
-            height += 1;
+            place = Place { words: above, is_nodes: false, number: place.number / bits };
         }
     }
 }
@@ -238,10 +191,10 @@ enum Probe {
     Stale(Place),
 }
 
-/// A word of a level: number `position` from `base` on, at `height` 0 of nodes, 1 the lowest summary.
+/// A word of nodes, or of a summary.
 #[derive(Clone, Copy)]
 struct Place {
-    base: usize,
-    height: usize,
-    position: usize,
+    words: Span,
+    is_nodes: bool,
+    number: usize,
 }

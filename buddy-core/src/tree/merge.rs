@@ -1,30 +1,27 @@
-//! Freeing: a block merges with its buddy while the buddy is free, at once or deferred.
+//! Freeing: a block merges with its buddy while the buddy is free, at once or later.
 //!
-//! Deferred frees (policies with `DEFER > 0`) go to a small ring of slots per order. They are free
-//! to the tree (`FREE`, counted), only not merged and not indexed; the next request of their size
-//! takes them back first. The slot that a new one overwrites gives up its old entry, which is then
-//! merged, so what is left undone is bounded by the slots. An entry may be out of date (its block
-//! was merged from the other side, or found by a search): the node decides (T2).
+//! Under a lazy policy each order has one *active* word of nodes: the word that a block was last
+//! freed into, or that was last filled. Its free blocks are left as they are, and the next requests
+//! of that order are served from it without search, split or merge. When another word becomes
+//! active, everything in the old one merges at once: all pairs of its 32 nodes by one change of the
+//! word, their parents by one change of the next order's word, and so on upward. What is left undone
+//! is thus bounded by one word an order.
 
 use super::Tree;
 use super::block::{Block, Pieces};
 use super::geometry::record;
-use super::node::{self, CONT, FREE, HEAD, NONE};
+use super::node::{self, CONT, FREE, HEAD};
 use super::order::Order;
 use super::policy::Policy;
-use super::word::{Storage, Word};
+use super::word::{Storage, Word, node_shift};
 
 impl<S: Storage, P: Policy> Tree<S, P> {
-    /// Merges everything that the policy left unmerged.
-    /// O(`DEFER` * orders) merges, each O(summary levels).
+    /// Merges everything that the policy left unmerged. O(orders * (orders + summary levels)).
     pub fn settle(&self) {
-        if P::DEFER == 0 {
-            return;
-        }
-        for order in self.orders() {
-            for slot in 0..P::DEFER {
-                let entry = self.record(order, record::SLOTS + slot).swap(0);
-                self.merge_deferred(order, entry);
+        if P::LAZY {
+            // Upward: what merges may come to rest in the active word of the next order.
+            for order in self.orders() {
+                self.retire(order, self.record(order, record::ACTIVE).swap(0));
             }
         }
     }
@@ -40,124 +37,120 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let freed = word.update(|old| {
             let here = old >> shift;
             let is_whole = here & 3 == HEAD && here >> 2 & 3 != CONT;
-            is_whole.then(|| Self::freed_word(old, shift))
+            is_whole.then_some(old ^ ((HEAD ^ FREE) << shift))
         });
-        match freed {
-            Ok(old) => {
-                let buddy = node::buddy_shift(shift);
-                if P::DEFER > 0 {
-                    self.defer(block);
-                } else if node::state(old, buddy) == FREE {
-                    self.uncount_free(block.buddy(), Self::freed_word(old, shift));
-                    self.insert(block.parent(), Order::MAX);
-                } else {
-                    self.count_free(block);
-                }
-                true
-            }
-            Err(_) => false,
+        if freed.is_ok() {
+            self.count_free(block.order(), 1);
+            self.settle_or_activate(block);
         }
+        freed.is_ok()
     }
 
-    /// The word after the owned node at `shift` was given up: free, or merged with its buddy.
-    #[inline(always)]
-    fn freed_word(old: usize, shift: u32) -> usize {
-        let buddy = node::buddy_shift(shift);
-        if P::DEFER == 0 && node::state(old, buddy) == FREE {
-            node::with_state(node::with_state(old, shift, NONE), buddy, NONE)
-        } else {
-            node::with_state(old, shift, FREE)
-        }
-    }
-
-    /// Gives up the leaves `first..end`, which the caller owns and whose nodes are `NONE`; all
-    /// is merged. O(orders).
+    /// Gives up the leaves `first..end`, which the caller owns and whose nodes are `NONE`. O(orders).
     pub(super) fn give_back(&self, first: usize, end: usize) {
         for piece in Pieces::of(first, end).rev() {
-            self.insert(piece, Order::MAX);
+            self.insert(piece);
         }
     }
 
-    /// Gives up an owned block whose node is `NONE`: merges it while its order is below `limit`
-    /// and its buddy is free. At `limit` it is deferred, below it is indexed.
-    pub(super) fn insert(&self, mut block: Block, limit: Order) {
-        loop {
-            let (word, shift) = self.node(block);
-            let buddy = node::buddy_shift(shift);
-            let may_merge = block.order() < limit;
-            let merges = |old| may_merge && node::state(old, buddy) == FREE;
-            let changed = word.update(|old| {
-                Some(if merges(old) {
-                    node::with_state(old, buddy, NONE)
-                } else {
-                    node::with_state(old, shift, FREE)
-                })
-            });
-            let (Ok(old) | Err(old)) = changed;
-            if !merges(old) {
-                return if may_merge { self.count_free(block) } else { self.defer(block) };
-            }
-            self.uncount_free(block.buddy(), node::with_state(old, buddy, NONE));
-            block = block.parent();
-        }
+    /// Gives up an owned block, whose node is `NONE`.
+    pub(super) fn insert(&self, block: Block) {
+        self.set_free(block);
+        self.settle_word(block.order(), block.word_number::<S::Word>());
     }
 
-    /// Keeps a block that was just made free for the next request of its order.
+    /// As [`Self::insert`], for a block that is likely to be asked for again.
+    pub(super) fn insert_active(&self, block: Block) {
+        self.set_free(block);
+        self.settle_or_activate(block);
+    }
+
+    /// Marks an owned block, whose node is `NONE`, as free.
     #[inline]
-    fn defer(&self, block: Block) {
-        let order = block.order();
-        self.record(order, record::FREE).add(1);
-        self.remember_order(order);
-        let cursor = self.record(order, record::CURSOR);
-        // Always below DEFER; the remainder only keeps a corrupt word from leading astray.
-        let slot = cursor.load() % P::DEFER.max(1);
-        let entry = self.record(order, record::SLOTS + slot).swap(block.index() + 1);
-        cursor.store((slot + 1) % P::DEFER.max(1));
-        if entry != 0 {
-            self.merge_deferred(order, entry);
-        }
-    }
-
-    /// Takes back a block of `order` whose merge was deferred, the last one first.
-    #[inline]
-    pub(super) fn take_deferred(&self, order: Order, state: usize) -> Option<Block> {
-        for _ in 0..P::DEFER {
-            let cursor = self.record(order, record::CURSOR);
-            let slot = (cursor.load() + P::DEFER - 1) % P::DEFER;
-            let entry = self.record(order, record::SLOTS + slot).swap(0);
-            if entry == 0 {
-                return None;
-            }
-            cursor.store(slot);
-            let block = Block::new(order, entry - 1);
-            if self.claim(block, state) {
-                return Some(block);
-            }
-        }
-        None
-    }
-
-    /// Does for a slot's former entry what was deferred, if it is still to be done.
-    fn merge_deferred(&self, order: Order, entry: usize) {
-        if entry == 0 {
-            return;
-        }
-        let block = Block::new(order, entry - 1);
+    fn set_free(&self, block: Block) {
         let (word, shift) = self.node(block);
-        let buddy = node::buddy_shift(shift);
-        let merged = word.update(|old| {
-            let both_free = node::state(old, shift) == FREE && node::state(old, buddy) == FREE;
-            both_free.then(|| node::with_state(node::with_state(old, shift, NONE), buddy, NONE))
-        });
-        match merged {
-            Ok(old) => {
-                let left = node::with_state(node::with_state(old, shift, NONE), buddy, NONE);
-                self.record(order, record::FREE).sub(1);
-                self.uncount_free(block.buddy(), left);
-                self.insert(block.parent(), Order::MAX);
-            }
-            Err(old) if node::state(old, shift) == FREE => self.index_free(block),
-            Err(_) => {}
+        word.set(FREE << shift);
+        self.count_free(block.order(), 1);
+    }
+
+    /// A block was freed: merges it, or leaves it in the active word.
+    #[inline]
+    fn settle_or_activate(&self, block: Block) {
+        let number = block.word_number::<S::Word>();
+        if P::LAZY {
+            self.activate(block.order(), number);
+        } else {
+            self.settle_word(block.order(), number);
         }
+    }
+
+    /// Makes a word the active one of its order.
+    #[inline]
+    pub(super) fn activate(&self, order: Order, number: usize) {
+        let active = self.record(order, record::ACTIVE);
+        if active.load() != number + 1 {
+            self.retire(order, active.swap(number + 1));
+        }
+    }
+
+    /// Does what was put off while a word was active; `entry` is its number + 1, or 0.
+    fn retire(&self, order: Order, entry: usize) {
+        if entry != 0 {
+            self.settle_word(order, entry - 1);
+        }
+    }
+
+    /// Merges every pair of free buddies in a word, their parents, and so on up to an active word,
+    /// and brings the summaries up to date: at most one word an order.
+    fn settle_word(&self, mut order: Order, mut number: usize) {
+        loop {
+            if P::LAZY && self.record(order, record::ACTIVE).load() == number + 1 {
+                return;
+            }
+            let word = self.word_of(order, number);
+            let merged = word.update(|old| {
+                let pairs = node::free_pairs(old);
+                (pairs != 0).then_some(old & !(pairs | pairs << 2))
+            });
+            let (left, pairs) = match merged {
+                Ok(old) => {
+                    let pairs = node::free_pairs(old);
+                    (old & !(pairs | pairs << 2), pairs)
+                }
+                Err(old) => (old, 0),
+            };
+            self.set_summary(order, number, node::free_nodes(left) != 0);
+            if pairs == 0 {
+                return;
+            }
+            let count = if pairs.is_power_of_two() { 1 } else { pairs.count_ones() as usize };
+            self.record(order, record::FREE).sub(2 * count);
+            let upper_half = number & 1 == 1;
+            (order, number) = (order.up(), number >> 1);
+            let shift = if upper_half { <S::Word as Word>::BITS / 2 } else { 0 };
+            self.word_of(order, number).set(node::parents(pairs) << shift);
+            self.count_free(order, count);
+        }
+    }
+
+    /// Takes a free block from the active word of `order` and leaves its node in `state`.
+    #[inline]
+    pub(super) fn take_active(&self, order: Order, state: usize) -> Option<Block> {
+        if !P::LAZY {
+            return None;
+        }
+        let active = self.record(order, record::ACTIVE).load();
+        if active == 0 {
+            return None;
+        }
+        let taken = self.word_of(order, active - 1).update(|old| {
+            let free = node::free_nodes(old);
+            let lowest = free & free.wrapping_neg();
+            (free != 0).then_some(old ^ (lowest * (FREE ^ state)))
+        });
+        let free = node::free_nodes(taken.ok()?);
+        self.record(order, record::FREE).sub(1);
+        let index = ((active - 1) << node_shift::<S::Word>()) + free.trailing_zeros() as usize / 2;
+        Some(Block::new(order, index))
     }
 }

@@ -13,10 +13,9 @@
 //!   marked `HEAD`, the others `CONT`, and behind every piece but the last the node of the same
 //!   order is `CONT` too. No other node of its leaves is set. A reserved block of order `k > 0` is
 //!   `HEAD`, `CONT` in its two halves, a reserved leaf sets nothing.
-//! - **T4** A summary bit is set only if the word it stands for has something to offer; a word
-//!   with a free node whose summary bit is clear has all its free nodes in the order's slots.
-//! - **T5** If two buddies are both free, one of them is in the order's slots (never, under
-//!   [`Eager`]).
+//! - **T4** A summary bit is set exactly if the word it stands for has something to offer. The bit
+//!   of an order's active word ([`Lazy`] only) may be either.
+//! - **T5** Two buddies are both free only if their word is their order's active word.
 //! - **T6** The counters agree with the nodes.
 //!
 //! [`Tree::validate`] proves them.
@@ -56,7 +55,7 @@ use block::Block;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Range;
-use geometry::{Geometry, header, record};
+use geometry::{Geometry, Span, header, record};
 use node::{FREE, HEAD, NONE};
 use word::{max_value, node_shift};
 
@@ -97,7 +96,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     #[must_use]
     pub const fn metadata_words(range: Range<usize>) -> usize {
         match Geometry::new::<S::Word>(&range) {
-            Some(geometry) => geometry.words::<S::Word>(P::DEFER),
+            Some(geometry) => geometry.words::<S::Word>(P::LAZY),
             None => usize::MAX,
         }
     }
@@ -178,9 +177,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let geometry = Self::fit(&storage, &range).map_err(AttachError::Build)?;
         let tree = Self { storage, geometry, policy: PhantomData };
         let end_is_valid = (geometry.first + 1..=geometry.capacity).contains(&tree.end());
-        let records_are_valid = tree
-            .orders()
-            .all(|order| tree.record(order, record::NODES).load() == tree.nodes_base(order));
+        let records_are_valid = tree.orders().all(|order| {
+            tree.bases(order).iter().all(|(at, base)| tree.record(order, *at).load() == *base)
+        });
         if !end_is_valid || !records_are_valid {
             return Err(AttachError::Corrupt);
         }
@@ -211,13 +210,13 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// Tells trees apart by word width and policy, so that [`Self::attach`] takes only its own.
     const MAGIC: usize =
-        (0x0b0d_d700 ^ ((P::DEFER & 0xff) << 16) ^ <S::Word as Word>::BITS as usize)
+        (0x0b0d_d700 ^ ((P::LAZY as usize) << 16) ^ <S::Word as Word>::BITS as usize)
             & max_value::<S::Word>();
 
     fn fit(storage: &S, range: &Range<usize>) -> Result<Geometry, BuildError> {
         let geometry = Geometry::new::<S::Word>(range)
             .ok_or(BuildError::Range { first: range.start, end: range.end })?;
-        let (needed, given) = (geometry.words::<S::Word>(P::DEFER), storage.words().len());
+        let (needed, given) = (geometry.words::<S::Word>(P::LAZY), storage.words().len());
         if given < needed {
             return Err(BuildError::Storage { needed, given });
         }
@@ -225,7 +224,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     fn clear(storage: &S, range: &Range<usize>) -> Result<(), BuildError> {
-        let words = Self::fit(storage, range)?.words::<S::Word>(P::DEFER);
+        let words = Self::fit(storage, range)?.words::<S::Word>(P::LAZY);
         storage.words()[..words].iter().for_each(|word| word.store(0));
         Ok(())
     }
@@ -238,15 +237,20 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         tree.word(header::CAPACITY).store(range.end);
         tree.word(header::END).store(range.end);
         for order in tree.orders() {
-            tree.record(order, record::NODES).store(tree.nodes_base(order));
+            for (field, base) in tree.bases(order) {
+                tree.record(order, field).store(base);
+            }
         }
         Ok(tree)
     }
 
-    /// What `record::NODES` holds: adding a word's number gives its metadata index.
-    fn nodes_base(&self, order: Order) -> usize {
-        let start = self.geometry.level_start::<S::Word>(order.get(), P::DEFER);
-        start.wrapping_sub(self.geometry.span::<S::Word>(order.get()).low) & max_value::<S::Word>()
+    /// What the fields of an order's record hold that never change.
+    fn bases(&self, order: Order) -> [(usize, usize); 2] {
+        let start = self.geometry.level_start::<S::Word>(order.get(), P::LAZY);
+        let nodes = self.geometry.nodes::<S::Word>(order.get(), start);
+        let base = |span: Span| span.base() & max_value::<S::Word>();
+        let summary = nodes.summary::<S::Word>();
+        [(record::NODES, base(nodes)), (record::SUMMARY, base(summary))]
     }
 
     #[inline(always)]
@@ -256,17 +260,22 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     #[inline(always)]
     fn record(&self, order: Order, field: usize) -> &S::Word {
-        self.word(header::WORDS + order.get() as usize * record::words(P::DEFER) + field)
+        self.word(header::WORDS + order.get() as usize * record::words(P::LAZY) + field)
+    }
+
+    /// Word number `number` of the nodes of `order`.
+    #[inline(always)]
+    fn word_of(&self, order: Order, number: usize) -> &S::Word {
+        let base = self.record(order, record::NODES).load();
+        self.word(base.wrapping_add(number) & max_value::<S::Word>())
     }
 
     /// The word that holds the block's node, and where in it.
     #[inline(always)]
     fn node(&self, block: Block) -> (&S::Word, u32) {
         let shift = node_shift::<S::Word>();
-        let base = self.record(block.order(), record::NODES).load();
-        let at = base.wrapping_add(block.index() >> shift) & max_value::<S::Word>();
         let within = (block.index() & ((1 << shift) - 1)) as u32;
-        (self.word(at), within * 2)
+        (self.word_of(block.order(), block.index() >> shift), within * 2)
     }
 
     /// The block's state.
@@ -366,22 +375,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if order.get() > self.geometry.top {
             return None;
         }
-        if let Some(block) = self.take_deferred(order, state) {
-            return Some(block);
-        }
-        self.obtain_from_index(order, state)
+        self.take_active(order, state).or_else(|| self.obtain_slow(order, state))
     }
 
-    fn obtain_from_index(&self, order: Order, state: usize) -> Option<Block> {
-        if let Some(block) = self.take_or_split(order, state) {
-            return Some(block);
-        }
-        // Refuse only once everything that was left unmerged is merged.
-        if P::DEFER == 0 {
-            return None;
-        }
-        self.settle();
-        self.take_or_split(order, state)
+    fn obtain_slow(&self, order: Order, state: usize) -> Option<Block> {
+        self.take_or_split(order, state).or_else(|| {
+            // Refuse only once everything that was left unmerged is merged.
+            self.settle();
+            if P::LAZY { self.take_or_split(order, state) } else { None }
+        })
     }
 
     /// Takes a block of the smallest order from `order` up that has one, split down to `order`.
@@ -390,29 +392,36 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         while candidates != 0 {
             let found = Order::new(candidates.trailing_zeros())?;
             candidates &= candidates - 1;
-            if found == order {
-                if let Some(block) = self.take(order, state) {
+            let found_state = if found == order { state } else { NONE };
+            let taken = self
+                .take_active(found, found_state)
+                .or_else(|| self.take_indexed(found, found_state));
+            match taken {
+                Some(block) if found == order => {
+                    if P::LAZY {
+                        self.activate(order, block.word_number::<S::Word>());
+                    }
                     return Some(block);
                 }
-            } else if let Some(block) = self.take(found, NONE) {
-                return Some(self.split(block, order, state));
+                Some(block) => return Some(self.split(block, order, state)),
+                None => self.forget_order(found),
             }
-            self.forget_order(found);
         }
         None
     }
 
     /// Splits a block that the caller owns down to `order`: keeps the lowest part, marked `state`,
-    /// and frees the upper halves.
+    /// and frees the upper halves; under a lazy policy the last splits are one (see `fill`).
     fn split(&self, block: Block, order: Order, state: usize) -> Block {
+        let filled = order.above(self.fill_height(block, order));
         let mut kept = block;
-        while kept.order() > order {
+        while kept.order() > filled {
             let lower = kept.lower_half();
             let kept_state = if lower.order() == order { state } else { NONE };
             self.set_halves(lower, kept_state, FREE);
             kept = lower;
         }
-        kept
+        if filled > order { self.fill(kept, order, state) } else { kept }
     }
 
     /// Marks the two halves of an owned block; `lower` names the pair.
@@ -421,7 +430,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let (word, shift) = self.node(lower);
         word.set((lower_state | upper_state << 2) << shift);
         if upper_state == FREE {
-            self.count_free(lower.buddy());
+            self.count_free(lower.order(), 1);
+            self.set_summary(lower.order(), lower.word_number::<S::Word>(), true);
         }
     }
 

@@ -33,16 +33,27 @@ pub(super) const fn with_state(word: usize, shift: u32, state: usize) -> usize {
     (word & !(NODE << shift)) | (state << shift)
 }
 
-/// The shift of the buddy of the node at `shift`.
-#[inline(always)]
-pub(super) const fn buddy_shift(shift: u32) -> u32 {
-    shift ^ 2
-}
-
 /// The lower bit of every free node of the word.
 #[inline(always)]
 pub(super) const fn free_nodes(word: usize) -> usize {
     word & !(word >> 1) & LOW_BITS
+}
+
+/// The lower bit of the lower node of every pair of buddies that are both free.
+#[inline(always)]
+pub(super) const fn free_pairs(word: usize) -> usize {
+    let free = free_nodes(word);
+    free & (free >> 2) & (usize::MAX / 15)
+}
+
+/// The lower bits of the parents' nodes, in the lower half of a word, of the lower nodes in `pairs`:
+/// bits four apart are packed to two apart.
+#[inline]
+pub(super) const fn parents(pairs: usize) -> usize {
+    let bits = (pairs | pairs >> 2) & (usize::MAX / 0xff * 0xf);
+    let bits = (bits | bits >> 4) & (usize::MAX / 0xffff * 0xff);
+    let bits = (bits | bits >> 8) & (usize::MAX / 0xffff_ffff * 0xffff);
+    if usize::BITS > 32 { (bits | bits >> 16) & 0xffff_ffff } else { bits }
 }
 
 /// `state` in `count` neighbouring nodes from `shift` on. `count` nodes must fit in a word.
@@ -60,6 +71,19 @@ mod tests {
     fn only_free_nodes_count_as_free() {
         let word = NONE | FREE << 2 | HEAD << 4 | CONT << 6 | FREE << 8;
         assert_eq!(free_nodes(word), 1 << 2 | 1 << 8);
+    }
+
+    #[test]
+    fn parents_of_free_pairs_are_packed() {
+        for pairs in 0..1 << (usize::BITS / 4).min(16) {
+            let word = (0..usize::BITS / 4).filter(|pair| pairs >> pair & 1 == 1);
+            let word = word.fold(HEAD | HEAD << 2, |word, pair| {
+                (word & !(0b1111 << (4 * pair))) | (FREE | FREE << 2) << (4 * pair)
+            });
+            let expected = (0..usize::BITS / 4).filter(|pair| pairs >> pair & 1 == 1);
+            let expected = expected.fold(0, |bits, pair| bits | 1 << (2 * pair));
+            assert_eq!(parents(free_pairs(word)), expected);
+        }
     }
 
     #[test]

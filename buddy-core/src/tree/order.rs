@@ -73,6 +73,12 @@ impl Order {
         Self(self.0 + 1)
     }
 
+    /// The order `height` above this one, which must exist.
+    #[inline]
+    pub(super) const fn above(self, height: u32) -> Self {
+        Self(self.0 + height)
+    }
+
     /// The next lower order. The order must not be 0.
     #[inline]
     pub(super) const fn down(self) -> Self {

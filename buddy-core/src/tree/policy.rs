@@ -2,14 +2,15 @@
 
 /// How a tree treats freed blocks, and how exactly a heap over it cuts blocks to size.
 ///
-/// Implement it for a type of your own to choose other figures; [`Lazy`] and [`Eager`] are ready.
+/// Implement it for a type of your own to choose another mix; [`Lazy`] and [`Eager`] are ready.
 pub trait Policy {
-    /// How many freed blocks of each order may wait unmerged for the next request of their size.
+    /// Whether freed blocks may wait unmerged for the next request of their size.
     ///
-    /// 0 merges at once: every call costs about the same. `n` makes an allocation that follows a
-    /// free cheap (nothing is split or merged), adds `n + 1` words to the metadata of each order,
-    /// and leaves at most `n` merges an order to be made before a request is refused.
-    const DEFER: usize;
+    /// `false` merges at once: every call costs about the same. `true` leaves the free blocks in
+    /// one word of nodes per order (32 blocks, 16 in 32-bit words) as they are, so that an
+    /// allocation that follows a free splits and merges nothing, and many small blocks are split
+    /// or merged at once; before a request is refused everything is merged.
+    const LAZY: bool;
 
     /// How many significant bits of a block's size in leaves a heap keeps, at least 1.
     ///
@@ -18,12 +19,12 @@ pub trait Policy {
     const PRECISION: u32;
 }
 
-/// Leaves up to 4 freed blocks of each order unmerged. The default.
+/// Leaves up to one word of free blocks per order unmerged. The default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lazy;
 
 impl Policy for Lazy {
-    const DEFER: usize = 4;
+    const LAZY: bool = true;
     const PRECISION: u32 = 3;
 }
 
@@ -32,6 +33,6 @@ impl Policy for Lazy {
 pub struct Eager;
 
 impl Policy for Eager {
-    const DEFER: usize = 0;
+    const LAZY: bool = false;
     const PRECISION: u32 = 3;
 }

@@ -222,19 +222,32 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
         let (first, end) = (head.first(), head.first() + leaves);
         self.unmark_run(first, end);
-        self.give_back(head.end(), end);
-        self.insert(head, Self::merge_limit(first, leaves));
+        match Order::for_leaves(leaves) {
+            Some(order) if P::LAZY && first.trailing_zeros() >= order.get() => {
+                self.restore(first, end, order);
+            }
+            _ => self.give_back(first, end),
+        }
         self.count_freed(leaves);
         Ok(())
     }
 
-    /// Where merging stops when a run is freed: under a lazy policy at the block that it was cut
-    /// from, which the next request of its size then finds.
-    fn merge_limit(first: usize, leaves: usize) -> Order {
-        match Order::for_leaves(leaves) {
-            Some(order) if P::DEFER > 0 && first.trailing_zeros() >= order.get() => order,
-            _ => Order::MAX,
+    /// Gives up the owned leaves of a run as the block of `order` that it was cut from, which the
+    /// next request of its size will look for; where the tail is taken, in pieces.
+    fn restore(&self, first: usize, end: usize, order: Order) {
+        let mut pieces = Pieces::of(first, end).rev();
+        let Some(mut owned) = pieces.next() else { return };
+        while owned.order() < order {
+            // Below an upper half lies a piece of the run, above a lower half what was given back.
+            if owned.is_upper() {
+                pieces.next();
+            } else if !self.claim(owned.buddy(), NONE) {
+                break;
+            }
+            owned = owned.parent();
         }
+        self.insert_active(owned);
+        pieces.for_each(|piece| self.insert(piece));
     }
 
     pub(super) fn free_sized_run(&self, first: usize, leaves: usize) -> Result<(), FreeError> {

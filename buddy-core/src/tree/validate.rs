@@ -4,7 +4,6 @@ use super::Tree;
 use super::block::{Block, Pieces};
 use super::extent::{Extent, Kind};
 use super::geometry::{header, record};
-use super::index::Level;
 use super::node::{self, CONT, FREE, HEAD};
 use super::order::Order;
 use super::policy::Policy;
@@ -59,7 +58,7 @@ pub enum Invalid {
         /// The order.
         order: Order,
     },
-    /// T4: a free block can be found neither by the index nor by the slots.
+    /// T4: a free block can be found by the index.
     #[error("the free block of order {order} at leaf {leaf} cannot be found")]
     Unreachable {
         /// The block's order.
@@ -180,10 +179,10 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     fn check_nodes(&self, order: Order, expected: Tally) -> Result<(), Invalid> {
-        let level = self.level(order);
+        let nodes = self.nodes(order);
         let mut found = Tally::default();
-        for position in 0..level.span.words {
-            let word = self.word(level.start + position).load();
+        for number in nodes.low..=nodes.high {
+            let word = self.word(nodes.at(number)).load();
             for shift in (0..<S::Word as Word>::BITS).step_by(2) {
                 match node::state(word, shift) {
                     FREE => found.free += 1,
@@ -207,60 +206,53 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         Ok(())
     }
 
-    /// Every free block is merged or deferred, and can be found.
+    /// Every free block is merged and can be found, or lies in the active word.
     fn check_free_nodes(&self, order: Order) -> Result<(), Invalid> {
-        let level = self.level(order);
-        for position in 0..level.span.words {
-            let word = self.word(level.start + position).load();
-            let is_indexed = self.is_indexed(&level, position);
-            for shift in (0..<S::Word as Word>::BITS).step_by(2) {
-                if node::state(word, shift) != FREE {
-                    continue;
-                }
-                let words = level.span.low + position;
-                let index = (words << node_shift::<S::Word>()) + shift as usize / 2;
-                let block = Block::new(order, index);
-                if !is_indexed && !self.is_deferred(block) {
-                    return Err(Invalid::Unreachable { order, leaf: block.first() });
-                }
-                let buddy_is_free = node::state(word, node::buddy_shift(shift)) == FREE;
-                if buddy_is_free && !self.is_deferred(block) && !self.is_deferred(block.buddy()) {
-                    return Err(Invalid::Unmerged { order, leaf: block.first() });
-                }
+        let bits = <S::Word as Word>::BITS as usize;
+        let nodes = self.nodes(order);
+        let summary = nodes.summary::<S::Word>();
+        for number in nodes.low..=nodes.high {
+            let word = self.word(nodes.at(number)).load();
+            let leaf = |free: usize| {
+                let index =
+                    (number << node_shift::<S::Word>()) + free.trailing_zeros() as usize / 2;
+                Block::new(order, index).first()
+            };
+            if P::LAZY && self.record(order, record::ACTIVE).load() == number + 1 {
+                continue;
+            }
+            let is_indexed = nodes.len() == 1
+                || self.word(summary.at(number / bits)).load() >> (number % bits) & 1 == 1;
+            let free = node::free_nodes(word);
+            if free != 0 && !is_indexed {
+                return Err(Invalid::Unreachable { order, leaf: leaf(free) });
+            }
+            if node::free_pairs(word) != 0 {
+                return Err(Invalid::Unmerged { order, leaf: leaf(node::free_pairs(word)) });
             }
         }
         Ok(())
     }
 
-    fn is_indexed(&self, level: &Level, position: usize) -> bool {
-        let bits = <S::Word as Word>::BITS as usize;
-        let summary = level.start + level.span.words + position / bits;
-        level.span.words == 1 || self.word(summary).load() >> (position % bits) & 1 == 1
-    }
-
-    fn is_deferred(&self, block: Block) -> bool {
-        (0..P::DEFER).any(|slot| {
-            self.record(block.order(), record::SLOTS + slot).load() == block.index() + 1
-        })
-    }
-
-    /// Every summary bit stands for a word that is not empty; above the lowest, and no other does.
+    /// A summary bit is set exactly if the word that it stands for is not empty; the active word's
+    /// bit may be either.
     fn check_summaries(&self, order: Order) -> Result<(), Invalid> {
         let bits = <S::Word as Word>::BITS as usize;
-        let level = self.level(order);
-        let (mut base, mut length, mut is_lowest) = (level.start, level.span.words, true);
-        while length > 1 {
-            let above = base + length;
-            for position in 0..length.next_multiple_of(bits) {
-                let is_set =
-                    self.word(above + position / bits).load() >> (position % bits) & 1 == 1;
-                let below = if position < length { self.word(base + position).load() } else { 0 };
-                let has_some = if is_lowest { node::free_nodes(below) != 0 } else { below != 0 };
-                if is_set && !has_some || !is_lowest && has_some && !is_set {
+        let (mut words, mut are_nodes) = (self.nodes(order), true);
+        while words.len() > 1 {
+            let above = words.summary::<S::Word>();
+            for number in above.low * bits..(above.high + 1) * bits {
+                let bit = self.word(above.at(number / bits)).load() >> (number % bits) & 1;
+                let is_stored = (words.low..=words.high).contains(&number);
+                let word = if is_stored { self.word(words.at(number)).load() } else { 0 };
+                let has_some = if are_nodes { node::free_nodes(word) != 0 } else { word != 0 };
+                let is_active =
+                    P::LAZY && are_nodes && self.record(order, record::ACTIVE).load() == number + 1;
+                if (bit == 1) != has_some && !is_active {
                     return Err(Invalid::Summary { order });
                 }
             }
-            (base, length, is_lowest) = (above, length.div_ceil(bits), false);
+            (words, are_nodes) = (above, false);
         }
         Ok(())
     }
