@@ -116,8 +116,10 @@ impl Geometry {
     /// The words of the nodes of `order`, if they start at metadata index `start`.
     #[inline]
     pub(super) const fn nodes<W: Word>(&self, order: u32, start: usize) -> Span {
-        let shift = order + node_shift::<W>();
-        Span { start, low: self.first >> shift, high: (self.capacity - 1) >> shift }
+        // Two shifts: their sum may exceed the width of a `usize`.
+        let shift = node_shift::<W>();
+        let (first, last) = (self.first >> order, (self.capacity - 1) >> order);
+        Span { start, low: first >> shift, high: last >> shift }
     }
 
     /// The metadata index of the first word of order `order`.

@@ -24,6 +24,8 @@ mod block;
 mod bulk;
 mod error;
 mod extent;
+#[cfg(test)]
+mod faults;
 mod geometry;
 mod index;
 mod merge;

@@ -58,6 +58,14 @@ pub enum Invalid {
         /// The order.
         order: Order,
     },
+    /// The active word of an order is none of its words.
+    #[error("the active word of order {order}, {number}, is none of its words")]
+    Active {
+        /// The order.
+        order: Order,
+        /// The word's number.
+        number: usize,
+    },
     /// T4: a free block can be found by the index.
     #[error("the free block of order {order} at leaf {leaf} cannot be found")]
     Unreachable {
@@ -97,6 +105,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// # Errors
     /// The first breach found.
     pub fn validate(&self) -> Result<(), Invalid> {
+        if self.word(header::ORDERS).load() >> self.geometry.top > 1 {
+            return Err(Invalid::Summary { order: self.max_order() });
+        }
         let totals = self.check_extents()?;
         for order in self.orders() {
             self.check_nodes(order, totals.nodes[order.get() as usize])?;
@@ -115,7 +126,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             }
         }
         let peak = self.word(header::PEAK).load();
-        if peak < totals.used {
+        if peak < totals.used || peak > self.geometry.capacity - self.geometry.first {
             return Err(Invalid::Counter { counter: "peak", counted: peak, actual: totals.used });
         }
         Ok(())
@@ -211,6 +222,10 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let bits = <S::Word as Word>::BITS as usize;
         let nodes = self.nodes(order);
         let summary = nodes.summary::<S::Word>();
+        let active = if P::LAZY { self.record(order, record::ACTIVE).load() } else { 0 };
+        if active != 0 && !(nodes.low..=nodes.high).contains(&(active - 1)) {
+            return Err(Invalid::Active { order, number: active - 1 });
+        }
         for number in nodes.low..=nodes.high {
             let word = self.word(nodes.at(number)).load();
             let leaf = |free: usize| {
@@ -218,7 +233,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                     (number << node_shift::<S::Word>()) + free.trailing_zeros() as usize / 2;
                 Block::new(order, index).first()
             };
-            if P::LAZY && self.record(order, record::ACTIVE).load() == number + 1 {
+            if active == number + 1 {
                 continue;
             }
             let is_indexed = nodes.len() == 1

@@ -1,0 +1,134 @@
+//! Tests of the checker: a fault planted anywhere in the metadata must not pass.
+
+extern crate std;
+
+use super::geometry::{Geometry, header, record};
+use super::{AttachError, Eager, Kind, Lazy, Order, Plain, Plain32, Policy, Storage, Tree, Word};
+use std::vec::Vec;
+
+/// A tree with everything in it: blocks, runs of several pieces, free blocks of many orders,
+/// reserved blocks and leaves, room behind the end.
+fn furnished<W: Word, P: Policy>(range: core::ops::Range<usize>) -> Vec<W>
+where
+    for<'a> &'a mut [W]: Storage<Word = W>,
+{
+    let words = Tree::<&mut [W], P>::metadata_words(range.clone());
+    let mut metadata: Vec<W> = (0..words).map(|_| W::default()).collect();
+    let tree: Tree<_, P> = Tree::new(metadata.as_mut_slice(), range.clone()).unwrap();
+    tree.cut(9).unwrap();
+    let blocks: Vec<usize> = (1..24).map(|leaves| tree.allocate_exact(leaves).unwrap()).collect();
+    for first in blocks.iter().step_by(3) {
+        tree.free(*first).unwrap();
+    }
+    tree.free_part(blocks[22] + 3, 7).unwrap();
+    let hole = tree.walk().filter(|extent| extent.kind == Kind::Free).max_by_key(|e| e.leaves);
+    let hole = hole.unwrap();
+    tree.reserve(hole.first + 1, hole.leaves / 2).unwrap();
+    let (single, _) = (tree.allocate(Order::MIN).unwrap(), tree.allocate(Order::MIN).unwrap());
+    tree.free(single).unwrap();
+    tree.validate().unwrap();
+    metadata
+}
+
+fn is_valid<W: Word, P: Policy>(metadata: &mut [W]) -> bool
+where
+    for<'a> &'a mut [W]: Storage<Word = W>,
+{
+    Tree::<_, P>::attach(metadata).is_ok()
+}
+
+/// Whether a change of this bit leaves a tree that is as good as before.
+fn is_harmless<W: Word, P: Policy>(geometry: &Geometry, words: &[W], at: usize, bit: u32) -> bool {
+    // Room behind the end may be more or less, where that moves no word.
+    if at == header::CAPACITY {
+        let changed = words[at].load() ^ (1 << bit);
+        let other = Geometry::new::<W>(&(geometry.first..changed));
+        return changed >= words[header::END].load()
+            && other.is_some_and(|other| other.words::<W>(P::LAZY) == words.len());
+    }
+    // The peak may be anything from what is used to what there is.
+    if at == header::PEAK {
+        let changed = words[at].load() ^ (1 << bit);
+        let total = geometry.capacity - geometry.first;
+        return (words[header::USED].load()..=total).contains(&changed);
+    }
+    // An order may be remembered that has no free block.
+    if at == header::ORDERS {
+        let order = header::WORDS + bit as usize * record::words(P::LAZY);
+        return bit <= geometry.top && words[order + record::FREE].load() == 0;
+    }
+    (0..=geometry.top).any(|order| {
+        let record = header::WORDS + order as usize * record::words(P::LAZY);
+        if !P::LAZY || at == record + record::ACTIVE {
+            // Which word is active matters only to what is unmerged or not indexed.
+            return P::LAZY;
+        }
+        let start = geometry.level_start::<W>(order, P::LAZY);
+        let nodes = geometry.nodes::<W>(order, start);
+        let active = words[record + record::ACTIVE].load();
+        active != 0 && nodes.len() > 1 && {
+            let (number, bits) = (active - 1, W::BITS as usize);
+            at == nodes.summary::<W>().at(number / bits) && bit as usize == number % bits
+        }
+    })
+}
+
+fn every_planted_fault_is_found<W: Word, P: Policy>(range: core::ops::Range<usize>)
+where
+    for<'a> &'a mut [W]: Storage<Word = W>,
+{
+    let mut metadata: Vec<W> = furnished::<W, P>(range.clone());
+    let geometry = Geometry::new::<W>(&range).unwrap();
+    assert!(is_valid::<W, P>(&mut metadata));
+    let mut found = 0;
+    for at in 0..metadata.len() {
+        for bit in 0..W::BITS {
+            let value = metadata[at].load();
+            metadata[at].store(value ^ (1 << bit));
+            let passes = is_valid::<W, P>(&mut metadata);
+            metadata[at].store(value);
+            assert!(
+                !passes || is_harmless::<W, P>(&geometry, &metadata, at, bit),
+                "bit {bit} of word {at} changed unseen"
+            );
+            found += usize::from(!passes);
+        }
+    }
+    assert!(found > metadata.len() * W::BITS as usize * 3 / 4);
+    assert!(is_valid::<W, P>(&mut metadata));
+}
+
+#[test]
+fn every_planted_fault_is_found_in_words_of_64_bits() {
+    every_planted_fault_is_found::<Plain, Lazy>(0..600);
+    every_planted_fault_is_found::<Plain, Eager>(37..700);
+}
+
+#[test]
+fn every_planted_fault_is_found_in_words_of_32_bits() {
+    every_planted_fault_is_found::<Plain32, Lazy>(1234..2000);
+    every_planted_fault_is_found::<Plain32, Eager>(0..512);
+}
+
+#[test]
+fn attach_takes_only_trees_of_its_own_kind() {
+    let mut metadata = furnished::<Plain, Lazy>(0..600);
+    let eager = Tree::<_, Eager>::attach(metadata.as_mut_slice());
+    assert_eq!(eager.err(), Some(AttachError::NoTree));
+    let short = metadata.len() - 1;
+    let cut_off = Tree::<_, Lazy>::attach(&mut metadata[..short]);
+    assert!(matches!(cut_off, Err(AttachError::Build(_))));
+    assert_eq!(Tree::<&mut [Plain]>::attach(&mut []).err(), Some(AttachError::NoTree));
+}
+
+#[test]
+fn an_attached_tree_goes_on_where_it_was() {
+    let mut metadata = furnished::<Plain, Lazy>(0..600);
+    let before: Vec<_> = Tree::<_, Lazy>::attach(metadata.as_mut_slice()).unwrap().walk().collect();
+    let tree: Tree<_, Lazy> = Tree::attach(metadata.as_mut_slice()).unwrap();
+    for extent in before.iter().filter(|extent| extent.kind == Kind::Used) {
+        tree.free_sized(extent.first, extent.leaves).unwrap();
+    }
+    assert_eq!(tree.used(), 0);
+    tree.validate().unwrap();
+}
