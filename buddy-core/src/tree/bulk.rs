@@ -39,7 +39,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// Allocates at least one block of `order` into `out` if one is to be had without settling.
     fn take_some(&self, order: Order, out: &mut [usize]) -> usize {
         if P::LAZY {
-            let active = self.record(order, record::ACTIVE).load();
+            let active = self.record(order)[record::ACTIVE].load();
             let got = if active == 0 { 0 } else { self.take_from_word(order, active - 1, out) };
             if got > 0 {
                 return got;
@@ -80,7 +80,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             taken += 1;
             chosen &= chosen - 1;
         }
-        self.record(order, record::FREE).sub(taken);
+        self.record(order)[record::FREE].sub(taken);
         if is_emptied {
             self.set_summary(order, number, false);
         }

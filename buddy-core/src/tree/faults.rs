@@ -44,7 +44,7 @@ fn is_harmless<W: Word, P: Policy>(geometry: &Geometry, words: &[W], at: usize, 
         let changed = words[at].load() ^ (1 << bit);
         let other = Geometry::new::<W>(&(geometry.first..changed));
         return changed >= words[header::END].load()
-            && other.is_some_and(|other| other.words::<W>(P::LAZY) == words.len());
+            && other.is_some_and(|other| other.words::<W>() == words.len());
     }
     // The peak may be anything from what is used to what there is.
     if at == header::PEAK {
@@ -54,16 +54,16 @@ fn is_harmless<W: Word, P: Policy>(geometry: &Geometry, words: &[W], at: usize, 
     }
     // An order may be remembered that has no free block.
     if at == header::ORDERS {
-        let order = header::WORDS + bit as usize * record::words(P::LAZY);
+        let order = header::WORDS + bit as usize * record::WORDS;
         return bit <= geometry.top && words[order + record::FREE].load() == 0;
     }
     (0..=geometry.top).any(|order| {
-        let record = header::WORDS + order as usize * record::words(P::LAZY);
+        let record = header::WORDS + order as usize * record::WORDS;
         if !P::LAZY || at == record + record::ACTIVE {
             // Which word is active matters only to what is unmerged or not indexed.
             return P::LAZY;
         }
-        let start = geometry.level_start::<W>(order, P::LAZY);
+        let start = geometry.level_start::<W>(order);
         let nodes = geometry.nodes::<W>(order, start);
         let active = words[record + record::ACTIVE].load();
         active != 0 && nodes.len() > 1 && {

@@ -44,12 +44,9 @@ pub(super) mod record {
     pub(in crate::tree) const SUMMARY: usize = 1;
     /// Free blocks of the order.
     pub(in crate::tree) const FREE: usize = 2;
-    /// The number + 1 of the order's active word, or 0. Only with a lazy policy.
+    /// The number + 1 of the order's active word, or 0 (always, under an eager policy).
     pub(in crate::tree) const ACTIVE: usize = 3;
-
-    pub(in crate::tree) const fn words(lazy: bool) -> usize {
-        if lazy { 4 } else { 3 }
-    }
+    pub(in crate::tree) const WORDS: usize = 4;
 }
 
 /// The extent of a tree in words of a given width.
@@ -123,8 +120,8 @@ impl Geometry {
     }
 
     /// The metadata index of the first word of order `order`.
-    pub(super) const fn level_start<W: Word>(&self, order: u32, lazy: bool) -> usize {
-        let mut at = header::WORDS + (self.top as usize + 1) * record::words(lazy);
+    pub(super) const fn level_start<W: Word>(&self, order: u32) -> usize {
+        let mut at = header::WORDS + (self.top as usize + 1) * record::WORDS;
         let mut below = 0;
         while below < order {
             let mut span = self.nodes::<W>(below, at);
@@ -138,7 +135,7 @@ impl Geometry {
     }
 
     /// All words of the metadata.
-    pub(super) const fn words<W: Word>(&self, lazy: bool) -> usize {
-        self.level_start::<W>(self.top + 1, lazy)
+    pub(super) const fn words<W: Word>(&self) -> usize {
+        self.level_start::<W>(self.top + 1)
     }
 }

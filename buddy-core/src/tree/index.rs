@@ -37,7 +37,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             (node::state(old, shift) == FREE).then(|| node::with_state(old, shift, state))
         });
         if let Ok(old) = claimed {
-            self.record(block.order(), record::FREE).sub(1);
+            self.record(block.order())[record::FREE].sub(1);
             if node::free_nodes(node::with_state(old, shift, NONE)) == 0 {
                 self.set_summary(block.order(), block.word_number::<S::Word>(), false);
             }
@@ -48,13 +48,13 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// Counts blocks that were made free.
     #[inline(always)]
     pub(super) fn count_free(&self, order: Order, count: usize) {
-        self.record(order, record::FREE).add(count);
+        self.record(order)[record::FREE].add(count);
         self.remember_order(order);
     }
 
     #[inline(always)]
     pub(super) fn remember_order(&self, order: Order) {
-        let orders = self.word(header::ORDERS);
+        let orders = &self.header()[header::ORDERS];
         if orders.load() >> order.get() & 1 == 0 {
             orders.set(1 << order.get());
         }
@@ -62,9 +62,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// A search found nothing of `order`: later searches need not look.
     pub(super) fn forget_order(&self, order: Order) {
-        self.word(header::ORDERS).clear(1 << order.get());
+        self.header()[header::ORDERS].clear(1 << order.get());
         // Another thread may have freed a block in between.
-        if self.record(order, record::FREE).reread() != 0 {
+        if self.record(order)[record::FREE].reread() != 0 {
             self.remember_order(order);
         }
     }
@@ -72,7 +72,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// The nodes of `order` in the metadata.
     pub(super) fn nodes(&self, order: Order) -> Span {
         let span = self.geometry.nodes::<S::Word>(order.get(), 0);
-        let base = self.record(order, record::NODES).load();
+        let base = self.record(order)[record::NODES].load();
         Span { start: base.wrapping_add(span.low) & max_value::<S::Word>(), ..span }
     }
 
@@ -141,7 +141,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             return;
         }
         let bits = <S::Word as Word>::BITS as usize;
-        let base = self.record(order, record::SUMMARY).load();
+        let base = self.record(order)[record::SUMMARY].load();
         let lowest = self.word(base.wrapping_add(number / bits) & max_value::<S::Word>());
         if (lowest.load() >> (number % bits) & 1 == 1) != has_free {
             let place = Place { words: self.nodes(order), is_nodes: true, number };

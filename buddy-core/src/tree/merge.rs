@@ -21,7 +21,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if P::LAZY {
             // Upward: what merges may come to rest in the active word of the next order.
             for order in self.orders() {
-                self.retire(order, self.record(order, record::ACTIVE).swap(0));
+                self.retire(order, self.record(order)[record::ACTIVE].swap(0));
             }
         }
     }
@@ -87,7 +87,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// Makes a word the active one of its order.
     #[inline]
     pub(super) fn activate(&self, order: Order, number: usize) {
-        let active = self.record(order, record::ACTIVE);
+        let active = &self.record(order)[record::ACTIVE];
         if active.load() != number + 1 {
             self.retire(order, active.swap(number + 1));
         }
@@ -104,7 +104,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// and brings the summaries up to date: at most one word an order.
     fn settle_word(&self, mut order: Order, mut number: usize) {
         loop {
-            if P::LAZY && self.record(order, record::ACTIVE).load() == number + 1 {
+            if P::LAZY && self.record(order)[record::ACTIVE].load() == number + 1 {
                 return;
             }
             let word = self.word_of(order, number);
@@ -124,7 +124,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 return;
             }
             let count = if pairs.is_power_of_two() { 1 } else { pairs.count_ones() as usize };
-            self.record(order, record::FREE).sub(2 * count);
+            self.record(order)[record::FREE].sub(2 * count);
             let upper_half = number & 1 == 1;
             (order, number) = (order.up(), number >> 1);
             let shift = if upper_half { <S::Word as Word>::BITS / 2 } else { 0 };
@@ -139,7 +139,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if !P::LAZY {
             return None;
         }
-        let active = self.record(order, record::ACTIVE).load();
+        let active = self.record(order)[record::ACTIVE].load();
         if active == 0 {
             return None;
         }
@@ -149,7 +149,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             (free != 0).then_some(old ^ (lowest * (FREE ^ state)))
         });
         let free = node::free_nodes(taken.ok()?);
-        self.record(order, record::FREE).sub(1);
+        self.record(order)[record::FREE].sub(1);
         let index = ((active - 1) << node_shift::<S::Word>()) + free.trailing_zeros() as usize / 2;
         Some(Block::new(order, index))
     }

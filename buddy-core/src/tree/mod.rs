@@ -98,7 +98,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     #[must_use]
     pub const fn metadata_words(range: Range<usize>) -> usize {
         match Geometry::new::<S::Word>(&range) {
-            Some(geometry) => geometry.words::<S::Word>(P::LAZY),
+            Some(geometry) => geometry.words::<S::Word>(),
             None => usize::MAX,
         }
     }
@@ -160,7 +160,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     pub fn reserved_zeroed(storage: S, range: Range<usize>) -> Result<Self, BuildError> {
         let tree = Self::build(storage, &range)?;
         tree.mark_reserved(range.start, range.end);
-        tree.word(header::RESERVED).add(range.end - range.start);
+        tree.header()[header::RESERVED].add(range.end - range.start);
         Ok(tree)
     }
 
@@ -180,7 +180,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let tree = Self { storage, geometry, policy: PhantomData };
         let end_is_valid = (geometry.first + 1..=geometry.capacity).contains(&tree.end());
         let records_are_valid = tree.orders().all(|order| {
-            tree.bases(order).iter().all(|(at, base)| tree.record(order, *at).load() == *base)
+            tree.bases(order).iter().all(|(at, base)| tree.record(order)[*at].load() == *base)
         });
         if !end_is_valid || !records_are_valid {
             return Err(AttachError::Corrupt);
@@ -218,7 +218,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     fn fit(storage: &S, range: &Range<usize>) -> Result<Geometry, BuildError> {
         let geometry = Geometry::new::<S::Word>(range)
             .ok_or(BuildError::Range { first: range.start, end: range.end })?;
-        let (needed, given) = (geometry.words::<S::Word>(P::LAZY), storage.words().len());
+        let (needed, given) = (geometry.words::<S::Word>(), storage.words().len());
         if given < needed {
             return Err(BuildError::Storage { needed, given });
         }
@@ -226,7 +226,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     fn clear(storage: &S, range: &Range<usize>) -> Result<(), BuildError> {
-        let words = Self::fit(storage, range)?.words::<S::Word>(P::LAZY);
+        let words = Self::fit(storage, range)?.words::<S::Word>();
         storage.words()[..words].iter().for_each(|word| word.store(0));
         Ok(())
     }
@@ -234,13 +234,13 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     fn build(storage: S, range: &Range<usize>) -> Result<Self, BuildError> {
         let geometry = Self::fit(&storage, range)?;
         let tree = Self { storage, geometry, policy: PhantomData };
-        tree.word(header::MAGIC).store(Self::MAGIC);
-        tree.word(header::FIRST).store(range.start);
-        tree.word(header::CAPACITY).store(range.end);
-        tree.word(header::END).store(range.end);
+        tree.header()[header::MAGIC].store(Self::MAGIC);
+        tree.header()[header::FIRST].store(range.start);
+        tree.header()[header::CAPACITY].store(range.end);
+        tree.header()[header::END].store(range.end);
         for order in tree.orders() {
             for (field, base) in tree.bases(order) {
-                tree.record(order, field).store(base);
+                tree.record(order)[field].store(base);
             }
         }
         Ok(tree)
@@ -248,7 +248,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// What the fields of an order's record hold that never change.
     fn bases(&self, order: Order) -> [(usize, usize); 2] {
-        let start = self.geometry.level_start::<S::Word>(order.get(), P::LAZY);
+        let start = self.geometry.level_start::<S::Word>(order.get());
         let nodes = self.geometry.nodes::<S::Word>(order.get(), start);
         let base = |span: Span| span.base() & max_value::<S::Word>();
         let summary = nodes.summary::<S::Word>();
@@ -261,14 +261,20 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     #[inline(always)]
-    fn record(&self, order: Order, field: usize) -> &S::Word {
-        self.word(header::WORDS + order.get() as usize * record::words(P::LAZY) + field)
+    fn header(&self) -> &[S::Word] {
+        &self.storage.words()[..header::WORDS]
+    }
+
+    #[inline(always)]
+    fn record(&self, order: Order) -> &[S::Word] {
+        let at = header::WORDS + order.get() as usize * record::WORDS;
+        &self.storage.words()[at..at + record::WORDS]
     }
 
     /// Word number `number` of the nodes of `order`.
     #[inline(always)]
     fn word_of(&self, order: Order, number: usize) -> &S::Word {
-        let base = self.record(order, record::NODES).load();
+        let base = self.record(order)[record::NODES].load();
         self.word(base.wrapping_add(number) & max_value::<S::Word>())
     }
 
@@ -289,7 +295,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     #[inline(always)]
     fn end(&self) -> usize {
-        self.word(header::END).load()
+        self.header()[header::END].load()
     }
 
     fn orders(&self) -> impl DoubleEndedIterator<Item = Order> + use<S, P> {
@@ -298,15 +304,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     #[inline(always)]
     fn count_used(&self, leaves: usize, blocks: usize) {
-        let used = self.word(header::USED).add(leaves);
-        self.word(header::PEAK).raise(used);
-        self.word(header::BLOCKS).add(blocks);
+        let used = self.header()[header::USED].add(leaves);
+        self.header()[header::PEAK].raise(used);
+        self.header()[header::BLOCKS].add(blocks);
     }
 
     #[inline(always)]
     fn count_freed(&self, leaves: usize) {
-        self.word(header::USED).sub(leaves);
-        self.word(header::BLOCKS).sub(1);
+        self.header()[header::USED].sub(leaves);
+        self.header()[header::BLOCKS].sub(1);
     }
 }
 
@@ -390,7 +396,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// Takes a block of the smallest order from `order` up that has one, split down to `order`.
     fn take_or_split(&self, order: Order, state: usize) -> Option<Block> {
-        let mut candidates = self.word(header::ORDERS).load() >> order.get() << order.get();
+        let mut candidates = self.header()[header::ORDERS].load() >> order.get() << order.get();
         while candidates != 0 {
             let found = Order::new(candidates.trailing_zeros())?;
             candidates &= candidates - 1;

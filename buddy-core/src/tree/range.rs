@@ -35,7 +35,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let end = self.checked_range(first, leaves)?;
         self.claim_range(first, end).map_err(|leaf| RangeError::Occupied { leaf })?;
         self.mark_reserved(first, end);
-        self.word(header::RESERVED).add(leaves);
+        self.header()[header::RESERVED].add(leaves);
         Ok(())
     }
 
@@ -55,7 +55,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             at = extent.end();
         }
         self.release_leaves(first, end);
-        self.word(header::RESERVED).sub(leaves);
+        self.header()[header::RESERVED].sub(leaves);
         Ok(())
     }
 
@@ -72,7 +72,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if leaves > available {
             return Err(RangeError::Capacity { leaves, available });
         }
-        self.word(header::END).store(end + leaves);
+        self.header()[header::END].store(end + leaves);
         self.release_leaves(end, end + leaves);
         Ok(())
     }
@@ -90,7 +90,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let first = end - leaves;
         self.claim_range(first, end).map_err(|leaf| RangeError::Occupied { leaf })?;
         self.mark_reserved(first, end);
-        self.word(header::END).store(first);
+        self.header()[header::END].store(first);
         Ok(())
     }
 

@@ -48,7 +48,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             self.unmark_run(first, end);
             self.mark_run(first, first + new);
             self.give_back(first + new, end);
-            self.word(header::USED).sub(old - new);
+            self.header()[header::USED].sub(old - new);
         }
         Ok(())
     }
@@ -81,9 +81,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.mark_run(extent.first, first);
         self.mark_run(end, extent.end());
         self.give_back(first, end);
-        self.word(header::USED).sub(leaves);
+        self.header()[header::USED].sub(leaves);
         if extent.first < first && end < extent.end() {
-            self.word(header::BLOCKS).add(1);
+            self.header()[header::BLOCKS].add(1);
         }
         Ok(())
     }

@@ -126,16 +126,16 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.settle();
         let mut free_blocks = [0; ORDERS];
         for order in self.orders() {
-            free_blocks[order.get() as usize] = self.record(order, record::FREE).load();
+            free_blocks[order.get() as usize] = self.record(order)[record::FREE].load();
         }
         let total = self.end() - self.geometry.first;
-        let reserved = self.word(header::RESERVED).load().min(total);
+        let reserved = self.header()[header::RESERVED].load().min(total);
         Statistics {
             total,
             reserved,
-            used: self.word(header::USED).load().min(total - reserved),
-            peak: self.word(header::PEAK).load(),
-            blocks: self.word(header::BLOCKS).load(),
+            used: self.header()[header::USED].load().min(total - reserved),
+            peak: self.header()[header::PEAK].load(),
+            blocks: self.header()[header::BLOCKS].load(),
             free_blocks,
         }
     }
@@ -143,19 +143,19 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// Allocated leaves. O(1).
     #[must_use]
     pub fn used(&self) -> usize {
-        self.word(header::USED).load()
+        self.header()[header::USED].load()
     }
 
     /// Free leaves. O(1).
     #[must_use]
     pub fn free_leaves(&self) -> usize {
-        let reserved = self.word(header::RESERVED).load();
+        let reserved = self.header()[header::RESERVED].load();
         (self.end() - self.geometry.first).saturating_sub(self.used() + reserved)
     }
 
     /// The leaves of the largest free block, as it is: unmerged frees count by themselves.
     pub(super) fn largest_free(&self) -> usize {
         let mut orders = self.orders().rev();
-        orders.find(|order| self.record(*order, record::FREE).load() > 0).map_or(0, Order::leaves)
+        orders.find(|order| self.record(*order)[record::FREE].load() > 0).map_or(0, Order::leaves)
     }
 }

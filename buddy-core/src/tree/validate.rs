@@ -105,7 +105,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// # Errors
     /// The first breach found.
     pub fn validate(&self) -> Result<(), Invalid> {
-        if self.word(header::ORDERS).load() >> self.geometry.top > 1 {
+        if self.header()[header::ORDERS].load() >> self.geometry.top > 1 {
             return Err(Invalid::Summary { order: self.max_order() });
         }
         let totals = self.check_extents()?;
@@ -125,7 +125,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 return Err(Invalid::Counter { counter, counted, actual });
             }
         }
-        let peak = self.word(header::PEAK).load();
+        let peak = self.header()[header::PEAK].load();
         if peak < totals.used || peak > self.geometry.capacity - self.geometry.first {
             return Err(Invalid::Counter { counter: "peak", counted: peak, actual: totals.used });
         }
@@ -203,14 +203,14 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 }
             }
         }
-        let counted = self.record(order, record::FREE).load();
+        let counted = self.record(order)[record::FREE].load();
         if found != expected {
             return Err(Invalid::Stray { order });
         }
         if counted != found.free {
             return Err(Invalid::FreeBlocks { order, counted, actual: found.free });
         }
-        let is_remembered = self.word(header::ORDERS).load() >> order.get() & 1 == 1;
+        let is_remembered = self.header()[header::ORDERS].load() >> order.get() & 1 == 1;
         if counted > 0 && !is_remembered {
             return Err(Invalid::Summary { order });
         }
@@ -222,8 +222,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let bits = <S::Word as Word>::BITS as usize;
         let nodes = self.nodes(order);
         let summary = nodes.summary::<S::Word>();
-        let active = if P::LAZY { self.record(order, record::ACTIVE).load() } else { 0 };
-        if active != 0 && !(nodes.low..=nodes.high).contains(&(active - 1)) {
+        let active = self.record(order)[record::ACTIVE].load();
+        let may_be = P::LAZY && (nodes.low + 1..=nodes.high + 1).contains(&active);
+        if active != 0 && !may_be {
             return Err(Invalid::Active { order, number: active - 1 });
         }
         for number in nodes.low..=nodes.high {
@@ -262,7 +263,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 let word = if is_stored { self.word(words.at(number)).load() } else { 0 };
                 let has_some = if are_nodes { node::free_nodes(word) != 0 } else { word != 0 };
                 let is_active =
-                    P::LAZY && are_nodes && self.record(order, record::ACTIVE).load() == number + 1;
+                    P::LAZY && are_nodes && self.record(order)[record::ACTIVE].load() == number + 1;
                 if (bit == 1) != has_some && !is_active {
                     return Err(Invalid::Summary { order });
                 }
