@@ -74,7 +74,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// A block was freed: merges it, or leaves it in the active word.
-    #[inline]
+    #[inline(always)]
     fn settle_or_activate(&self, block: Block) {
         let number = block.word_number::<S::Word>();
         if P::LAZY {
@@ -85,7 +85,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// Makes a word the active one of its order.
-    #[inline]
+    #[inline(always)]
     pub(super) fn activate(&self, order: Order, number: usize) {
         let active = &self.record(order)[record::ACTIVE];
         if active.load() != number + 1 {
@@ -94,6 +94,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// Does what was put off while a word was active; `entry` is its number + 1, or 0.
+    #[inline(never)]
     fn retire(&self, order: Order, entry: usize) {
         if entry != 0 {
             self.settle_word(order, entry - 1);
@@ -134,7 +135,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// Takes a free block from the active word of `order` and leaves its node in `state`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_active(&self, order: Order, state: usize) -> Option<Block> {
         if !P::LAZY {
             return None;

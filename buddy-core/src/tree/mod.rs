@@ -386,6 +386,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.take_active(order, state).or_else(|| self.obtain_slow(order, state))
     }
 
+    #[inline(never)]
     fn obtain_slow(&self, order: Order, state: usize) -> Option<Block> {
         self.take_or_split(order, state).or_else(|| {
             // Refuse only once everything that was left unmerged is merged.
