@@ -132,3 +132,32 @@ fn an_attached_tree_goes_on_where_it_was() {
     assert_eq!(tree.used(), 0);
     tree.validate().unwrap();
 }
+
+fn reset_frees_all_but_the_reserved<P: Policy>() {
+    let mut metadata = furnished::<Plain, P>(0..600);
+    let mut tree: Tree<_, P> = Tree::attach(metadata.as_mut_slice()).unwrap();
+    let before = tree.statistics();
+    assert!(before.reserved() > 0);
+    tree.reset();
+    tree.validate().unwrap();
+    let after = tree.statistics();
+    assert_eq!((after.used(), after.blocks(), after.peak()), (0, 0, before.peak()));
+    assert_eq!(after.reserved(), before.reserved());
+    let reserved: Vec<_> = tree.walk().filter(|extent| extent.kind == Kind::Reserved).collect();
+    for extent in reserved {
+        tree.release(extent.first, extent.leaves).unwrap();
+    }
+    tree.allocate_exact(100).unwrap();
+    tree.reset();
+    tree.validate().unwrap();
+    assert_eq!(tree.statistics().largest_free(), 512);
+    assert_eq!(tree.range(), 0..591);
+    tree.extend(9).unwrap();
+    tree.validate().unwrap();
+}
+
+#[test]
+fn reset_frees_everything_that_is_allocated() {
+    reset_frees_all_but_the_reserved::<Lazy>();
+    reset_frees_all_but_the_reserved::<Eager>();
+}

@@ -234,16 +234,49 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     fn build(storage: S, range: &Range<usize>) -> Result<Self, BuildError> {
         let geometry = Self::fit(&storage, range)?;
         let tree = Self { storage, geometry, policy: PhantomData };
-        tree.header()[header::MAGIC].store(Self::MAGIC);
-        tree.header()[header::FIRST].store(range.start);
-        tree.header()[header::CAPACITY].store(range.end);
         tree.header()[header::END].store(range.end);
-        for order in tree.orders() {
-            for (field, base) in tree.bases(order) {
-                tree.record(order)[field].store(base);
+        tree.write_constants();
+        Ok(tree)
+    }
+
+    /// Writes the words that never change.
+    fn write_constants(&self) {
+        let header = self.header();
+        header[header::MAGIC].store(Self::MAGIC);
+        header[header::FIRST].store(self.geometry.first);
+        header[header::CAPACITY].store(self.geometry.capacity);
+        for order in self.orders() {
+            for (field, base) in self.bases(order) {
+                self.record(order)[field].store(base);
             }
         }
-        Ok(tree)
+    }
+
+    /// Frees every allocated block. Reserved leaves stay reserved, and the peak is kept.
+    ///
+    /// O(words of metadata); with reserved leaves in the range O(orders) for each block.
+    pub fn reset(&mut self) {
+        let (first, end) = (self.geometry.first, self.end());
+        if self.header()[header::RESERVED].load() == 0 {
+            let peak = self.header()[header::PEAK].load();
+            let words = self.geometry.words::<S::Word>();
+            self.storage.words()[..words].iter().for_each(|word| word.store(0));
+            self.header()[header::END].store(end);
+            self.header()[header::PEAK].store(peak);
+            self.write_constants();
+            self.mark_reserved(end, self.geometry.capacity);
+            self.give_back(first, end);
+            return;
+        }
+        let mut at = first;
+        while at < end {
+            let extent = self.extent_containing(at);
+            if extent.kind == Kind::Used {
+                // A block that was just seen: this cannot fail.
+                let _ = self.free_sized(extent.first, extent.leaves);
+            }
+            at = extent.end();
+        }
     }
 
     /// What the fields of an order's record hold that never change.
