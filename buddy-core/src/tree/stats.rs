@@ -36,6 +36,10 @@ pub struct Statistics {
 }
 
 impl Statistics {
+    /// Those of no leaves at all.
+    pub(crate) const EMPTY: Self =
+        Self { total: 0, used: 0, peak: 0, reserved: 0, blocks: 0, free_blocks: [0; ORDERS] };
+
     /// Leaves of the range.
     #[must_use]
     pub const fn total(&self) -> usize {
