@@ -1,0 +1,173 @@
+//! Resizing a block: in place where the memory behind it allows, else by moving it.
+
+use super::layout::dangling;
+use super::{AllocError, FreeError, Heap};
+use crate::tree::{GrowError, Policy, Storage, Tree};
+use core::alloc::Layout;
+use core::cmp::Ordering;
+use core::ptr::NonNull;
+
+impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
+    Heap<S, MIN_BLOCK, P, REGIONS>
+{
+    /// Makes the block at `ptr`, of layout `old`, one of layout `new`: in place, if the memory
+    /// behind it is free and the address has the new alignment, else by moving it, O(old size).
+    ///
+    /// The first bytes, as many as both layouts have, are kept. From size 0 this allocates.
+    ///
+    /// # Safety
+    /// If the call succeeds, the old pointer is not used any more, not even if the new one has the
+    /// same address.
+    ///
+    /// # Errors
+    /// As [`Self::allocate`], and [`AllocError::Block`] if no block of the old layout's size starts
+    /// at `ptr`; the old block is whole then.
+    #[inline]
+    pub unsafe fn grow(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: the caller's duties are those of `resize`.
+        unsafe { self.resize(ptr, old, new) }
+    }
+
+    /// As [`Self::grow`], with all bytes behind the old layout's size zero.
+    ///
+    /// # Safety
+    /// As [`Self::grow`].
+    ///
+    /// # Errors
+    /// As [`Self::grow`].
+    #[inline]
+    pub unsafe fn grow_zeroed(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: the caller's duties are those of `resize`.
+        let block = unsafe { self.resize(ptr, old, new) }?;
+        let kept = old.size().min(block.len());
+        // SAFETY: `kept` bytes lie inside the block.
+        let behind = unsafe { block.cast::<u8>().add(kept) };
+        // SAFETY: the block, of which this is the rest, is the caller's alone, who gave up the old
+        // pointer and does not know the new one yet (H3); its memory may be written (H1).
+        unsafe { behind.write_bytes(0, block.len() - kept) };
+        Ok(block)
+    }
+
+    /// As [`Self::grow`], to a smaller size: what is behind it becomes free. To size 0 this frees.
+    ///
+    /// # Safety
+    /// As [`Self::grow`].
+    ///
+    /// # Errors
+    /// As [`Self::grow`]; without a larger alignment only [`AllocError::Block`].
+    #[inline]
+    pub unsafe fn shrink(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: the caller's duties are those of `resize`.
+        unsafe { self.resize(ptr, old, new) }
+    }
+
+    /// Grows or shrinks, as the sizes say.
+    ///
+    /// # Safety
+    /// As [`Self::grow`].
+    unsafe fn resize(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        if old.size() == 0 {
+            return self.allocate(new);
+        }
+        let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) else {
+            return Err(self.why_not(ptr, old).into());
+        };
+        if new.size() == 0 {
+            // SAFETY: the caller does not use the block any more.
+            unsafe { self.deallocate(ptr, old) }?;
+            return Ok(dangling(new));
+        }
+        if ptr.addr().get() & (new.align() - 1) == 0 {
+            match Self::resize_in_place(tree, first, Self::leaves(old), Self::leaves(new)) {
+                Ok(true) => {
+                    let bytes = Self::leaves(new) * MIN_BLOCK;
+                    return Ok(NonNull::slice_from_raw_parts(ptr, bytes));
+                }
+                Ok(false) => {}
+                Err(NoBlock) => return Err(self.why_not(ptr, old).into()),
+            }
+        } else if tree.leaves_of(first) != Ok(Self::leaves(old)) {
+            return Err(self.why_not(ptr, old).into());
+        }
+        // SAFETY: a block for `old` starts at `ptr`, and the caller does not use it any more.
+        unsafe { self.relocate(ptr, old, new) }
+    }
+
+    /// Resizes a block without moving it; whether there was room.
+    #[inline]
+    fn resize_in_place(
+        tree: &Tree<S, P>,
+        first: usize,
+        old: usize,
+        new: usize,
+    ) -> Result<bool, NoBlock> {
+        match new.cmp(&old) {
+            Ordering::Less => tree.shrink(first, old, new).map(|()| true).map_err(|_| NoBlock),
+            Ordering::Equal => {
+                if tree.leaves_of(first) == Ok(old) {
+                    Ok(true)
+                } else {
+                    Err(NoBlock)
+                }
+            }
+            Ordering::Greater => match tree.grow(first, old, new) {
+                Ok(()) => Ok(true),
+                Err(GrowError::Block(_)) => Err(NoBlock),
+                Err(_) => Ok(false),
+            },
+        }
+    }
+
+    /// Moves a block.
+    ///
+    /// # Safety
+    /// A block for `old` starts at `ptr`; if the call succeeds, it is not used any more.
+    unsafe fn relocate(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let block = self.allocate(new)?;
+        let kept = old.size().min(new.size());
+        // SAFETY: two different blocks of this heap, which do not overlap (H2, H3) and have at
+        // least `kept` bytes each (H4) of memory that may be read and written (H1).
+        unsafe { block.cast::<u8>().copy_from_nonoverlapping(ptr, kept) };
+        // SAFETY: the caller does not use the old block any more.
+        match unsafe { self.deallocate(ptr, old) } {
+            Ok(()) => Ok(block),
+            Err(error) => Err(self.undo(block, new, error)),
+        }
+    }
+
+    /// Another thread freed the block that was being moved.
+    #[cold]
+    fn undo(&self, block: NonNull<[u8]>, layout: Layout, error: FreeError) -> AllocError {
+        // SAFETY: nobody knows the new block yet.
+        let _ = unsafe { self.deallocate(block.cast(), layout) };
+        error.into()
+    }
+}
+
+/// No block of the old size starts there.
+struct NoBlock;

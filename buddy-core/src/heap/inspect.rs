@@ -1,0 +1,99 @@
+//! Looking at a heap: sizes, blocks, figures.
+
+use super::region::Region;
+use super::{FreeError, Heap};
+use crate::tree::{Invalid, Kind, Policy, Statistics, Storage, Tree};
+use core::ptr::NonNull;
+
+/// A free or allocated block, by [`Heap::walk`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Block {
+    /// Where it starts.
+    pub start: NonNull<u8>,
+    /// How many bytes it has.
+    pub bytes: usize,
+    /// Whether it is allocated.
+    pub used: bool,
+}
+
+impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
+    Heap<S, MIN_BLOCK, P, REGIONS>
+{
+    /// How many bytes the block at `ptr` has.
+    ///
+    /// # Errors
+    /// If no block starts at `ptr`.
+    pub fn usable_size(&self, ptr: NonNull<u8>) -> Result<usize, FreeError> {
+        if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
+            if let Ok(leaves) = tree.leaves_of(first) {
+                return Ok(leaves * MIN_BLOCK);
+            }
+        }
+        Err(self.why_no_block(ptr))
+    }
+
+    /// Whether `ptr` points into the heap's memory, free or not. O(`REGIONS`).
+    #[must_use]
+    pub fn contains(&self, ptr: NonNull<u8>) -> bool {
+        self.regions.leaf_containing(ptr).is_some()
+    }
+
+    /// The bytes of all blocks, free or not. O(`REGIONS`).
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.total_leaves() * MIN_BLOCK
+    }
+
+    /// The bytes of all free blocks. O(1).
+    #[must_use]
+    pub fn total_free(&self) -> usize {
+        self.tree.as_ref().map_or(0, |tree| tree.free_leaves() * MIN_BLOCK)
+    }
+
+    /// The usable bytes of all allocated blocks. O(1).
+    #[must_use]
+    pub fn total_allocated(&self) -> usize {
+        self.tree.as_ref().map_or(0, |tree| tree.used() * MIN_BLOCK)
+    }
+
+    /// Used, free, peak, blocks by order, fragmentation: all in leaves of `MIN_BLOCK` bytes; the
+    /// numbers outside the regions count as reserved.
+    ///
+    /// Merges first what the policy left unmerged. O(orders) besides.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.tree.as_ref().map_or(Statistics::EMPTY, Tree::statistics)
+    }
+
+    /// The blocks, free and allocated, in the order in which their regions were added, in each by
+    /// address. O(orders) a step.
+    pub fn walk(&self) -> impl Iterator<Item = Block> + use<'_, S, MIN_BLOCK, P, REGIONS> {
+        let extents = self.tree.iter().flat_map(Tree::walk);
+        extents.filter(|extent| extent.kind != Kind::Reserved).filter_map(|extent| {
+            Some(Block {
+                start: self.regions.pointer_to(extent.first)?,
+                bytes: extent.leaves * MIN_BLOCK,
+                used: extent.kind == Kind::Used,
+            })
+        })
+    }
+
+    /// Checks the tree's invariants. O(leaves).
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        self.tree.as_ref().map_or(Ok(()), Tree::validate)
+    }
+
+    /// Merges everything that the policy left unmerged.
+    pub fn settle(&self) {
+        if let Some(tree) = &self.tree {
+            tree.settle();
+        }
+    }
+
+    pub(super) fn total_leaves(&self) -> usize {
+        self.regions.as_slice().iter().map(Region::leaves).sum()
+    }
+}

@@ -1,0 +1,257 @@
+//! The heap: a [`Tree`] over memory. Pointers, `Layout`s and `unsafe` live here and nowhere else.
+//!
+//! ```text
+//!   Layout --- layout.rs ---> leaves --- Tree ---> leaf number --- region.rs ---> pointer
+//! ```
+//!
+//! A [`Heap`] hands out memory of up to `REGIONS` regions. Its metadata lies apart from the blocks,
+//! and no call but [`Heap::allocate_zeroed`], [`Heap::grow`] and their kin touches a block's bytes.
+//!
+//! # Invariants
+//!
+//! - **H1** Each region is memory of one allocation, which the region's base pointer may be used to
+//!   read and write for as long as the heap lives, and which nobody uses but through blocks of this
+//!   heap. It holds no metadata. Its base is a multiple of `MIN_BLOCK`.
+//! - **H2** Every leaf that the tree does not reserve belongs to exactly one region, in which leaf
+//!   `first + i` is the `MIN_BLOCK` bytes at `base + i * MIN_BLOCK`. Regions do not overlap, and
+//!   between the numbers of two regions at least one stays reserved, so that no block spans both.
+//! - **H3** Only this heap changes its tree ([`ExclusiveStorage`]), so that an allocated block (T1,
+//!   T2) is its holder's alone until it is freed.
+//! - **H4** A block allocated for a `Layout` of `n` bytes has `layout::leaves(n)` leaves, and its
+//!   address is a multiple of the layout's alignment.
+
+mod aligned;
+mod build;
+mod error;
+mod in_place;
+mod inspect;
+mod layout;
+#[cfg(feature = "alloc")]
+mod owned;
+mod region;
+mod storage;
+
+pub use error::{AllocError, BuildError, FreeError, RegionError};
+pub use inspect::Block;
+#[cfg(feature = "alloc")]
+pub use owned::BuddyAllocator;
+pub use storage::{ExclusiveStorage, ZeroedWord};
+
+use crate::tree::{Kind, Lazy, Policy, Storage, Tree};
+use core::alloc::Layout;
+use core::fmt;
+use core::ptr::NonNull;
+use layout::dangling;
+use region::Regions;
+
+/// An allocator of memory by `Layout`, in blocks of whole leaves of `MIN_BLOCK` bytes.
+///
+/// - `S` is where the metadata lies: `&mut [W]`, `[W; N]` or `Box<[W]>` of one of the
+///   [`Word`](crate::Word)s. With atomic words the heap is `Sync` and needs no lock.
+/// - `MIN_BLOCK`, a power of two and at least 8, is checked at compile time.
+/// - `P` says when freed blocks are merged and how exactly blocks are cut to size.
+/// - `REGIONS` is how many separate pieces of memory there can be.
+///
+/// Every call checks its arguments against the tree first; on an error nothing has changed. No call
+/// panics, and all but those that say otherwise take O(orders + summary levels) steps.
+///
+/// ```
+/// use buddy_core::{Heap, Plain};
+/// use core::alloc::Layout;
+/// use core::mem::MaybeUninit;
+///
+/// let mut memory = [const { MaybeUninit::uninit() }; 10_000];
+/// let heap: Heap<&mut [Plain], 16> = Heap::from_region(&mut memory)?;
+///
+/// let layout = Layout::from_size_align(100, 64)?;
+/// let block = heap.allocate(layout)?;
+/// assert!(block.len() >= 100 && block.cast::<u8>().addr().get() % 64 == 0);
+/// // SAFETY: the block is not used any more.
+/// unsafe { heap.deallocate(block.cast(), layout)? };
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Heap<S: Storage, const MIN_BLOCK: usize, P: Policy = Lazy, const REGIONS: usize = 4> {
+    tree: Option<Tree<S, P>>,
+    regions: Regions<MIN_BLOCK, REGIONS>,
+    /// Up to this alignment, natural alignment in leaf numbers is alignment by address.
+    natural: usize,
+}
+
+// SAFETY: the heap alone reaches its regions' free memory (H1), so it may be reached from whatever
+// thread the heap is in; a block's memory belongs to the block's holder, wherever that is.
+unsafe impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> Send
+    for Heap<S, MIN_BLOCK, P, REGIONS>
+where
+    Tree<S, P>: Send,
+{
+}
+
+// SAFETY: `&self` calls change the tree only, which may be shared, and the bytes of blocks that are
+// theirs alone: not yet handed out, or their caller's (H3). The regions change by `&mut self` only.
+unsafe impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> Sync
+    for Heap<S, MIN_BLOCK, P, REGIONS>
+where
+    Tree<S, P>: Sync,
+{
+}
+
+/// Allocating and freeing.
+impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
+    Heap<S, MIN_BLOCK, P, REGIONS>
+{
+    /// Allocates a block for `layout`. The slice has the block's usable size, at least the
+    /// layout's; its bytes are uninitialised, or left over from former blocks.
+    ///
+    /// For size 0 the pointer is dangling, with the layout's alignment, and the slice is empty.
+    ///
+    /// # Errors
+    /// [`AllocError::OutOfMemory`], [`AllocError::TooLarge`], [`AllocError::Alignment`].
+    #[inline]
+    pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        if layout.size() == 0 {
+            return Ok(dangling(layout));
+        }
+        let leaves = Self::leaves(layout);
+        let Some(tree) = &self.tree else {
+            return Err(self.refusal(layout));
+        };
+        let first = if layout.align() <= MIN_BLOCK {
+            tree.allocate_exact(leaves).ok()
+        } else {
+            self.allocate_aligned(tree, leaves, layout.align())
+        };
+        match first.and_then(|first| self.regions.pointer_to(first)) {
+            Some(start) => Ok(NonNull::slice_from_raw_parts(start, leaves * MIN_BLOCK)),
+            None => Err(self.refusal(layout)),
+        }
+    }
+
+    /// As [`Self::allocate`], with all bytes of the slice zero. O(size) besides.
+    ///
+    /// # Errors
+    /// As [`Self::allocate`].
+    #[inline]
+    pub fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        let block = self.allocate(layout)?;
+        // SAFETY: the slice is a block that nobody else knows yet (H3), in memory that may be
+        // written (H1), or empty.
+        unsafe { block.cast::<u8>().write_bytes(0, block.len()) };
+        Ok(block)
+    }
+
+    /// Frees the block at `ptr`. `layout` may have any size from the one that was asked for to the
+    /// block's usable size; with size 0 nothing is freed.
+    ///
+    /// # Safety
+    /// If the call succeeds, the block is not used any more: its memory goes to whoever allocates
+    /// next. (A pointer that is no block's, or a wrong size, is told by an error.)
+    ///
+    /// # Errors
+    /// If no block of that size starts at `ptr`.
+    #[inline]
+    pub unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), FreeError> {
+        if layout.size() == 0 {
+            return Ok(());
+        }
+        if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
+            if tree.free_sized(first, Self::leaves(layout)).is_ok() {
+                return Ok(());
+            }
+        }
+        Err(self.why_not(ptr, layout))
+    }
+
+    /// Frees the block at `ptr`, whatever its size, and returns how many bytes it had.
+    ///
+    /// # Safety
+    /// As [`Self::deallocate`].
+    ///
+    /// # Errors
+    /// If no block starts at `ptr`.
+    pub unsafe fn free(&self, ptr: NonNull<u8>) -> Result<usize, FreeError> {
+        if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
+            if let Ok(leaves) = tree.free(first) {
+                return Ok(leaves * MIN_BLOCK);
+            }
+        }
+        Err(self.why_no_block(ptr))
+    }
+
+    /// Frees all blocks. O(blocks).
+    ///
+    /// # Safety
+    /// No block of this heap is used any more.
+    pub unsafe fn free_all(&mut self) {
+        let Some(tree) = &mut self.tree else { return };
+        let mut at = tree.range().start;
+        while let Some(extent) = tree.extent_at(at) {
+            if extent.kind == Kind::Used {
+                // An allocated block starts there, so it can be freed.
+                let _ = tree.free(extent.first);
+            }
+            at = extent.end();
+        }
+    }
+
+    #[inline(always)]
+    fn leaves(layout: Layout) -> usize {
+        layout::leaves::<P>(layout.size(), MIN_BLOCK)
+    }
+
+    #[cold]
+    fn refusal(&self, layout: Layout) -> AllocError {
+        let requested = layout.size();
+        let Some(tree) = &self.tree else {
+            return AllocError::OutOfMemory { requested, largest_free: 0 };
+        };
+        let leaves = Self::leaves(layout);
+        if leaves > self.total_leaves() {
+            return AllocError::TooLarge { requested, heap: self.size() };
+        }
+        let served = self.served_alignment(leaves);
+        if layout.align() > served {
+            return AllocError::Alignment { requested: layout.align(), served };
+        }
+        let largest_free = tree.statistics().largest_free() * MIN_BLOCK;
+        AllocError::OutOfMemory { requested, largest_free }
+    }
+
+    /// Why no block for `layout` was found at `ptr`.
+    #[cold]
+    fn why_not(&self, ptr: NonNull<u8>, layout: Layout) -> FreeError {
+        match self.usable_size(ptr) {
+            Ok(actual) => {
+                FreeError::WrongSize { address: ptr.addr().get(), given: layout.size(), actual }
+            }
+            Err(error) => error,
+        }
+    }
+
+    /// Why no block was found to start at `ptr`.
+    #[cold]
+    fn why_no_block(&self, ptr: NonNull<u8>) -> FreeError {
+        let address = ptr.addr().get();
+        let extent = match (self.regions.leaf_containing(ptr), &self.tree) {
+            (Some(leaf), Some(tree)) => tree.extent_at(leaf),
+            _ => None,
+        };
+        match extent.map(|extent| (extent.kind, self.regions.pointer_to(extent.first))) {
+            Some((Kind::Used, Some(block))) => {
+                FreeError::NotStart { address, block: block.addr().get() }
+            }
+            Some((Kind::Free, _)) => FreeError::AlreadyFree { address },
+            _ => FreeError::OutOfBounds { address },
+        }
+    }
+}
+
+impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> fmt::Debug
+    for Heap<S, MIN_BLOCK, P, REGIONS>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heap")
+            .field("tree", &self.tree)
+            .field("regions", &self.regions.as_slice())
+            .finish_non_exhaustive()
+    }
+}
