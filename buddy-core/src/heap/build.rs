@@ -63,7 +63,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     }
 
     fn enter(&mut self, span: Span, first: usize, extendable: bool) {
-        self.regions.push(span, first, extendable);
+        self.regions.enter(span, first, extendable);
         if let Some(region) = self.regions.as_slice().last() {
             self.natural = self.natural.min(region.natural_alignment(MIN_BLOCK));
         }

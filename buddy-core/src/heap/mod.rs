@@ -204,11 +204,10 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let Some(tree) = &self.tree else {
             return AllocError::OutOfMemory { requested, largest_free: 0 };
         };
-        let leaves = Self::leaves(layout);
-        if leaves > self.total_leaves() {
+        if requested > self.size() {
             return AllocError::TooLarge { requested, heap: self.size() };
         }
-        let served = self.served_alignment(leaves);
+        let served = self.served_alignment(Self::leaves(layout));
         if layout.align() > served {
             return AllocError::Alignment { requested: layout.align(), served };
         }

@@ -161,7 +161,7 @@ impl<const MIN_BLOCK: usize, const N: usize> Regions<MIN_BLOCK, N> {
     }
 
     /// Adds a region, if the table has room. Its numbers lie behind those of all others.
-    pub(super) fn push(&mut self, span: Span, first: usize, extendable: bool) {
+    pub(super) fn enter(&mut self, span: Span, first: usize, extendable: bool) {
         if let Some(entry) = self.table.get_mut(self.count) {
             let (leaves, Span { base, bytes }) = (span.leaves(MIN_BLOCK), span);
             *entry = Region { base, first, leaves, bytes, extendable };
@@ -223,5 +223,80 @@ impl<const MIN_BLOCK: usize, const N: usize> Regions<MIN_BLOCK, N> {
         // SAFETY: the leaf lies in the region, and all of that is memory of one allocation that
         // `base` may be used for (H1).
         Some(unsafe { region.base.add(index * MIN_BLOCK) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::ptr;
+
+    /// A span for arithmetic only.
+    fn span(address: usize, bytes: usize) -> Span {
+        let base = NonNull::new(ptr::without_provenance_mut(address)).unwrap();
+        Span { base, bytes }
+    }
+
+    fn natural_alignment(span: Span, min_block: usize, first: usize) -> usize {
+        let leaves = span.leaves(min_block);
+        let region =
+            Region { base: span.base, first, leaves, bytes: span.bytes, extendable: false };
+        region.natural_alignment(min_block)
+    }
+
+    #[test]
+    fn a_region_on_a_page_boundary_starts_with_number_0() {
+        for bytes in [4096, 5000, 1 << 20, 3 << 20] {
+            assert_eq!(span(0x7000, bytes).first_leaf(16, 0, usize::MAX), Some(0));
+        }
+    }
+
+    #[test]
+    fn numbers_follow_addresses_up_to_a_page() {
+        for min_block in [8, 16, 64, 4096, 65536] {
+            for blocks in [1, 2, 3, 5, 100, 1000] {
+                for at in 1..300 {
+                    let span = span(at * min_block, blocks * min_block);
+                    let first = span.first_leaf(min_block, 0, usize::MAX).unwrap();
+                    let wanted = (1 << span.bytes.ilog2()).min(PAGE).max(min_block);
+                    assert!(natural_alignment(span, min_block, first) >= wanted);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_page_boundary_has_a_number_that_starts_large_blocks() {
+        let first = span(0x1010, (1 << 20) + 4096).first_leaf(16, 0, usize::MAX);
+        assert_eq!(first, Some((1 << 16) - (4096 - 16) / 16));
+    }
+
+    #[test]
+    fn where_numbers_are_few_a_region_still_fits() {
+        let span = span(0x1010, 1000 * 16);
+        for from in [0, 1, 7, 300] {
+            for spare in 0..5000 {
+                let first = span.first_leaf(16, from, from + 1000 + spare).unwrap();
+                assert!(first >= from && first + 1000 <= from + 1000 + spare);
+            }
+            assert_eq!(span.first_leaf(16, from, from + 999), None);
+        }
+        assert_eq!(span.first_leaf(16, usize::MAX - 1, usize::MAX), None);
+    }
+
+    #[test]
+    fn only_the_start_of_a_leaf_has_a_number() {
+        let mut regions = Regions::<16, 2>::new();
+        regions.enter(span(0x1000, 160), 3, false);
+        regions.enter(span(0x2000, 160), 20, false);
+        let at = |address| NonNull::new(ptr::without_provenance_mut(address)).unwrap();
+        assert_eq!(regions.leaf_at(at(0x1000)), Some(3));
+        assert_eq!(regions.leaf_at(at(0x1090)), Some(12));
+        assert_eq!(regions.leaf_at(at(0x2010)), Some(21));
+        for outside in [1, 0xff0, 0x1001, 0x1008, 0x10a0, 0x1ff0, 0x20a0, usize::MAX] {
+            assert_eq!(regions.leaf_at(at(outside)), None);
+        }
+        assert_eq!(regions.leaf_containing(at(0x1008)), Some(3));
+        assert_eq!(regions.leaf_containing(at(0x10a0)), None);
     }
 }

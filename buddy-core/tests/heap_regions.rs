@@ -1,0 +1,188 @@
+//! Where a heap's memory may lie and how it is numbered: weak alignment, several regions, statics.
+
+use buddy_core::heap::{AllocError, RegionError};
+use buddy_core::{Eager, Heap, Plain, Tree};
+use std::alloc::Layout;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::sync::Mutex;
+
+type Memory = [MaybeUninit<u8>];
+
+fn layout(size: usize, align: usize) -> Layout {
+    Layout::from_size_align(size, align).unwrap()
+}
+
+/// Memory for ever, `offset` bytes behind a multiple of `align`.
+fn leak(align: usize, offset: usize, len: usize) -> &'static mut Memory {
+    let memory = vec![MaybeUninit::uninit(); len + offset + align].leak();
+    let skipped = memory.as_ptr().addr().wrapping_neg() % align;
+    &mut memory[skipped + offset..][..len]
+}
+
+fn words(count: usize) -> Box<[Plain]> {
+    (0..count).map(|_| Plain::zero()).collect()
+}
+
+#[test]
+fn six_kib_at_an_odd_address_serve_page_alignment() {
+    for offset in [1, 13, 100, 2000, 2047] {
+        let heap: Heap<&mut [Plain], 16> = Heap::from_region(leak(4096, offset, 6 << 10)).unwrap();
+        let block = heap.allocate(layout(16, 4096)).unwrap();
+        assert_eq!(block.cast::<u8>().addr().get() % 4096, 0);
+    }
+}
+
+#[test]
+fn every_alignment_of_which_a_place_exists_is_served() {
+    for offset in [0, 16, 4096 + 16, 12 << 10] {
+        let heap: Heap<&mut [Plain], 16> =
+            Heap::from_region(leak(1 << 20, offset, 5 << 20)).unwrap();
+        for shift in 0..=20 {
+            let layout = layout(100, 1 << shift);
+            let blocks: Vec<_> = (0..3).map(|_| heap.allocate(layout).unwrap()).collect();
+            for block in blocks {
+                assert_eq!(block.cast::<u8>().addr().get() % layout.align(), 0);
+                // SAFETY: the block is not used.
+                unsafe { heap.deallocate(block.cast(), layout) }.unwrap();
+            }
+        }
+        assert_eq!(heap.total_allocated(), 0);
+        heap.validate().unwrap();
+    }
+}
+
+#[test]
+fn alignment_above_that_of_the_numbers_is_served_at_many_places() {
+    let heap: Heap<&mut [Plain], 16> = Heap::from_region(leak(1 << 20, 16, 1 << 20)).unwrap();
+    let layout = layout(4096, 8192);
+    let blocks: Vec<_> = std::iter::from_fn(|| heap.allocate(layout).ok()).collect();
+    // There are 127 such places, half of them too close to taken ones to be found.
+    assert!(blocks.len() > 64, "{}", blocks.len());
+    for block in blocks {
+        assert_eq!(block.cast::<u8>().addr().get() % 8192, 0);
+        // SAFETY: the block is not used.
+        unsafe { heap.deallocate(block.cast(), layout) }.unwrap();
+    }
+    assert_eq!(heap.total_allocated(), 0);
+    heap.validate().unwrap();
+}
+
+#[test]
+fn a_weakly_aligned_region_serves_a_block_of_most_of_it() {
+    let heap: Heap<&mut [Plain], 16> = Heap::from_region(leak(4096, 48, 1200 << 10)).unwrap();
+    assert!(heap.allocate(layout(1 << 20, 1)).is_ok());
+}
+
+#[test]
+fn metadata_in_the_region_leaves_as_many_blocks_as_fit() {
+    for len in (200..3000).chain((3000..300_000).step_by(997)) {
+        let Ok(heap) = Heap::<&mut [Plain], 16, Eager>::from_region(leak(4096, 0, len)) else {
+            assert!(len < 400);
+            continue;
+        };
+        let more = heap.size() / 16 + 1;
+        let metadata = Tree::<&mut [Plain], Eager>::metadata_words(0..more) * size_of::<Plain>();
+        assert!(more * 16 + metadata > len / 8 * 8, "{len}");
+    }
+}
+
+#[test]
+fn adjacent_raw_regions_merge() {
+    let memory = leak(1 << 16, 0, 1 << 16);
+    let start = NonNull::from(memory).cast::<u8>();
+    let mut heap: Heap<_, 16> = Heap::new(words(4096)).unwrap();
+    let mut at = 0;
+    // Far more pieces than the table has regions, and some that end inside a block.
+    for len in [5000, 3, 1, 20_000, 0, 40_532] {
+        // SAFETY: inside the memory.
+        let piece = unsafe { start.add(at) };
+        // SAFETY: all pieces are of one allocation, of which `start` may be used for all.
+        unsafe { heap.add_raw(piece, len) }.unwrap();
+        at += len;
+    }
+    assert_eq!((at, heap.size()), (1 << 16, 1 << 16));
+    let whole = layout(1 << 16, 1 << 16);
+    assert_eq!(heap.allocate(whole).unwrap().cast(), start);
+    heap.validate().unwrap();
+}
+
+#[test]
+fn separate_slices_never_merge() {
+    let (low, high) = leak(1 << 16, 0, 1 << 16).split_at_mut(1 << 15);
+    let mut heap: Heap<_, 16> = Heap::new(words(4096)).unwrap();
+    assert_eq!(heap.add(low), Ok(1 << 15));
+    assert_eq!(heap.add(high), Ok(1 << 15));
+    let size = (1 << 15) + 1;
+    assert_eq!(
+        heap.allocate(layout(size, 1)),
+        Err(AllocError::OutOfMemory { requested: size, largest_free: 1 << 15 })
+    );
+    assert!(heap.allocate(layout(1 << 15, 1)).is_ok());
+    assert!(heap.allocate(layout(1 << 15, 1)).is_ok());
+}
+
+#[test]
+fn metadata_for_just_the_leaves_takes_regions_anywhere() {
+    let regions = [(64, 3000), (4095, 20_000), (16, 777)];
+    let leaves: usize = regions.iter().map(|(_, len)| len / 16 + 1).sum();
+    let count = Tree::<&mut [Plain]>::metadata_words_for(leaves);
+    let mut heap: Heap<_, 16> = Heap::new(words(count)).unwrap();
+    for (offset, len) in regions {
+        assert!(heap.add(leak(4096, offset, len)).unwrap() + 32 > len);
+    }
+    // Not by nature, but still.
+    let block = heap.allocate(layout(16, 4096)).unwrap();
+    assert_eq!(block.cast::<u8>().addr().get() % 4096, 0);
+}
+
+static HEAP: Mutex<Heap<&'static mut [Plain], 16>> = Mutex::new(Heap::empty());
+
+#[test]
+fn a_static_heap_gets_its_memory_later() {
+    let request = layout(100, 8);
+    let refused = Err(AllocError::OutOfMemory { requested: 100, largest_free: 0 });
+    assert_eq!(HEAP.lock().unwrap().allocate(request), refused);
+    assert_eq!(HEAP.lock().unwrap().add(leak(16, 0, 100)), Err(RegionError::NoMetadata));
+    *HEAP.lock().unwrap() = Heap::from_region(leak(4096, 0, 1 << 20)).unwrap();
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            std::thread::spawn(move || {
+                let block = HEAP.lock().unwrap().allocate(request).unwrap();
+                block.cast::<u8>().addr()
+            })
+        })
+        .collect();
+    let mut starts: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    assert_eq!(starts.len(), 4);
+}
+
+#[cfg(target_has_atomic = "ptr")]
+#[test]
+fn threads_share_a_heap_over_atomic_words() {
+    use buddy_core::Atomic;
+    let heap: Heap<&mut [Atomic], 16> = Heap::from_region(leak(4096, 0, 1 << 20)).unwrap();
+    std::thread::scope(|scope| {
+        for seed in 0..4_u8 {
+            let heap = &heap;
+            scope.spawn(move || {
+                for round in 0..5000 {
+                    let layout = layout(16 << (round % 7), 16);
+                    let block = heap.allocate(layout).unwrap().cast::<u8>();
+                    // SAFETY: a block of that size.
+                    unsafe { block.write_bytes(seed, layout.size()) };
+                    // SAFETY: just written.
+                    let bytes =
+                        unsafe { std::slice::from_raw_parts(block.as_ptr(), layout.size()) };
+                    assert!(bytes.iter().all(|byte| *byte == seed));
+                    // SAFETY: the block is not used any more.
+                    unsafe { heap.deallocate(block, layout) }.unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(heap.total_allocated(), 0);
+    heap.validate().unwrap();
+}
