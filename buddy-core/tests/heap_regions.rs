@@ -20,8 +20,8 @@ fn leak(align: usize, offset: usize, len: usize) -> &'static mut Memory {
     &mut memory[skipped + offset..][..len]
 }
 
-fn words(count: usize) -> Box<[Plain]> {
-    (0..count).map(|_| Plain::zero()).collect()
+fn words(count: usize) -> &'static mut [Plain] {
+    (0..count).map(|_| Plain::zero()).collect::<Vec<_>>().leak()
 }
 
 #[test]

@@ -3,7 +3,7 @@
 #![cfg(feature = "alloc")]
 
 use buddy_core::BuddyAllocator;
-use buddy_core::heap::{AllocError, FreeError};
+use buddy_core::heap::{AllocError, BuildError, FreeError};
 use std::error::Error;
 use std::ptr::NonNull;
 
@@ -187,9 +187,23 @@ fn typed_blocks_are_aligned_for_their_type() {
 #[test]
 fn impossible_requests_are_errors() {
     let heap = BuddyAllocator::<4096, 16>::new(false);
+    assert_eq!(heap.alloc_bytes(0), Err(AllocError::ZeroSize));
     for requested in [4097, 1 << 20, isize::MAX as usize, isize::MAX as usize + 1, usize::MAX] {
         let refused = AllocError::TooLarge { requested, heap: 4096 };
         assert_eq!(heap.alloc_bytes(requested), Err(refused));
     }
     assert!(matches!(heap.alloc::<[u8; 5000]>(), Err(AllocError::TooLarge { .. })));
+}
+
+#[test]
+fn null_is_not_freed() {
+    let heap = BuddyAllocator::<4096, 16>::new(false);
+    assert_eq!(heap.free(std::ptr::null_mut::<u8>()), Err(FreeError::Null));
+    assert_eq!(heap.free(std::ptr::null_mut::<()>()), Err(FreeError::Null));
+}
+
+#[test]
+fn memory_that_cannot_be_had_builds_no_heap() {
+    let built = BuddyAllocator::<{ 1 << 60 }, 4096>::try_new(true);
+    assert!(matches!(built, Err(BuildError::NoMemory { bytes }) if bytes >= 1 << 60));
 }
