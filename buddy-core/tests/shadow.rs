@@ -338,7 +338,7 @@ fn stretches() -> impl Strategy<Value = Vec<(usize, usize)>> {
 struct Coarse;
 
 impl Policy for Coarse {
-    const DEFER: usize = 2;
+    const LAZY: bool = true;
     const PRECISION: u32 = 1;
 }
 
@@ -346,7 +346,7 @@ impl Policy for Coarse {
 struct Exact;
 
 impl Policy for Exact {
-    const DEFER: usize = 0;
+    const LAZY: bool = false;
     const PRECISION: u32 = u32::MAX;
 }
 

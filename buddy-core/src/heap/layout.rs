@@ -35,7 +35,7 @@ mod tests {
     struct Bits<const PRECISION: u32>;
 
     impl<const PRECISION: u32> Policy for Bits<PRECISION> {
-        const DEFER: usize = 0;
+        const LAZY: bool = false;
         const PRECISION: u32 = PRECISION;
     }
 
