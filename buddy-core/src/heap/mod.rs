@@ -177,19 +177,13 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         Err(self.why_no_block(ptr))
     }
 
-    /// Frees all blocks. O(blocks).
+    /// Frees all blocks. O(words of metadata); with several regions O(orders) for each block.
     ///
     /// # Safety
     /// No block of this heap is used any more.
     pub unsafe fn free_all(&mut self) {
-        let Some(tree) = &mut self.tree else { return };
-        let mut at = tree.range().start;
-        while let Some(extent) = tree.extent_at(at) {
-            if extent.kind == Kind::Used {
-                // An allocated block starts there, so it can be freed.
-                let _ = tree.free(extent.first);
-            }
-            at = extent.end();
+        if let Some(tree) = &mut self.tree {
+            tree.reset();
         }
     }
 

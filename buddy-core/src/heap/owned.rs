@@ -176,7 +176,7 @@ impl<const HEAP: usize, const MIN_BLOCK: usize> BuddyAllocator<HEAP, MIN_BLOCK> 
         self.free_nonnull(NonNull::new(ptr).ok_or(FreeError::Null)?)
     }
 
-    /// Frees all blocks. O(blocks).
+    /// Frees all blocks. O(metadata).
     ///
     /// # Safety
     /// No block of this heap is used any more.

@@ -180,10 +180,14 @@ impl<const MIN_BLOCK: usize, const N: usize> Regions<MIN_BLOCK, N> {
     /// The number of the leaf that starts at `ptr`; `None` if none does.
     #[inline(always)]
     pub(super) fn leaf_at(&self, ptr: NonNull<u8>) -> Option<usize> {
-        let leaf = Self::leaf_in(&self.table[0], ptr);
-        if leaf.is_some() || self.count <= 1 {
-            return leaf;
+        match Self::leaf_in(&self.table[0], ptr) {
+            Some(leaf) => Some(leaf),
+            None => self.leaf_in_others(ptr),
         }
+    }
+
+    #[inline(never)]
+    fn leaf_in_others(&self, ptr: NonNull<u8>) -> Option<usize> {
         self.table[1..].iter().find_map(|region| Self::leaf_in(region, ptr))
     }
 
@@ -207,10 +211,14 @@ impl<const MIN_BLOCK: usize, const N: usize> Regions<MIN_BLOCK, N> {
     /// The pointer to a leaf; `None` if no region has that number.
     #[inline(always)]
     pub(super) fn pointer_to(&self, leaf: usize) -> Option<NonNull<u8>> {
-        let pointer = Self::pointer_in(&self.table[0], leaf);
-        if pointer.is_some() || self.count <= 1 {
-            return pointer;
+        match Self::pointer_in(&self.table[0], leaf) {
+            Some(pointer) => Some(pointer),
+            None => self.pointer_in_others(leaf),
         }
+    }
+
+    #[inline(never)]
+    fn pointer_in_others(&self, leaf: usize) -> Option<NonNull<u8>> {
         self.table[1..].iter().find_map(|region| Self::pointer_in(region, leaf))
     }
 
