@@ -50,12 +50,6 @@ impl Block {
         Self { order: self.order, index: self.index ^ 1 }
     }
 
-    /// What this block and its buddy merge to.
-    #[inline(always)]
-    pub(super) const fn parent(self) -> Self {
-        Self { order: self.order.up(), index: self.index >> 1 }
-    }
-
     /// The lower half; its buddy is the upper half. The order must not be 0.
     #[inline(always)]
     pub(super) const fn lower_half(self) -> Self {
@@ -148,10 +142,10 @@ mod tests {
     }
 
     #[test]
-    fn buddies_share_a_parent() {
+    fn buddies_are_halves_of_one_block() {
         let block = Block::containing(Order::new(2).unwrap(), 13);
         assert_eq!((block.index(), block.first(), block.end()), (3, 12, 16));
         assert_eq!(block.buddy().index(), 2);
-        assert_eq!(block.parent(), block.buddy().parent());
+        assert_eq!(Block::containing(Order::new(3).unwrap(), 8).lower_half(), block.buddy());
     }
 }

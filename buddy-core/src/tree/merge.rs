@@ -84,6 +84,23 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
     }
 
+    /// Makes a block findable whose word got it as part of a split, so that nothing can merge: the
+    /// word becomes the active one if there is none.
+    #[inline]
+    pub(super) fn publish(&self, order: Order, number: usize) {
+        if P::LAZY {
+            let active = &self.record(order)[record::ACTIVE];
+            let other = match active.load() {
+                0 => active.update(|old| (old == 0).then_some(number + 1)).is_err(),
+                entry => entry != number + 1,
+            };
+            if !other {
+                return;
+            }
+        }
+        self.set_summary(order, number, true);
+    }
+
     /// Makes a word the active one of its order.
     #[inline(always)]
     pub(super) fn activate(&self, order: Order, number: usize) {

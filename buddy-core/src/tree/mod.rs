@@ -473,7 +473,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         word.set((lower_state | upper_state << 2) << shift);
         if upper_state == FREE {
             self.count_free(lower.order(), 1);
-            self.set_summary(lower.order(), lower.word_number::<S::Word>(), true);
+            self.publish(lower.order(), lower.word_number::<S::Word>());
         }
     }
 

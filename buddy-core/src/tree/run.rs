@@ -12,7 +12,7 @@
 
 use super::block::{Block, Pieces};
 use super::error::{AllocError, FreeError};
-use super::node::{CONT, FREE, HEAD, NODE, NONE};
+use super::node::{self, CONT, FREE, HEAD, NODE, NONE};
 use super::order::Order;
 use super::policy::Policy;
 use super::word::{Storage, Word};
@@ -204,54 +204,112 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
     }
 
-    /// Frees a run whose size was read from the tree.
+    /// Frees the block with this head, whose size was read from the tree.
     pub(super) fn free_run(&self, head: Block, leaves: usize) -> Result<(), FreeError> {
+        let first = head.first();
         if leaves == head.order().leaves() {
-            if self.free_block(head) {
-                self.count_freed(leaves);
-                return Ok(());
+            if !self.free_block(head) {
+                return Err(self.why_no_block(first));
             }
-            return Err(self.why_no_block(head.first()));
-        }
-        let (word, shift) = self.node(head);
-        // Only one caller gets the head away from the tree, and with it the run (T2, T3).
-        let taken =
-            word.update(|old| (old >> shift & NODE == HEAD).then_some(old & !(NODE << shift)));
-        if taken.is_err() {
-            return Err(self.why_no_block(head.first()));
-        }
-        let (first, end) = (head.first(), head.first() + leaves);
-        self.unmark_run(first, end);
-        match Order::for_leaves(leaves) {
-            Some(order) if P::LAZY && first.trailing_zeros() >= order.get() => {
-                self.restore(first, end, order);
+        } else {
+            if !self.take_head(head) {
+                return Err(self.why_no_block(first));
             }
-            _ => self.give_back(first, end),
+            match Order::for_leaves(leaves) {
+                Some(order) if first.trailing_zeros() >= order.get() => {
+                    self.free_cut(first, leaves, order);
+                }
+                _ => {
+                    self.unmark_run(first, first + leaves);
+                    self.give_back(first, first + leaves);
+                }
+            }
         }
         self.count_freed(leaves);
         Ok(())
     }
 
-    /// Gives up the owned leaves of a run as the block of `order` that it was cut from, which the
-    /// next request of its size will look for; where the tail is taken, in pieces.
-    fn restore(&self, first: usize, end: usize, order: Order) {
-        let mut pieces = Pieces::of(first, end).rev();
-        let Some(mut owned) = pieces.next() else { return };
-        while owned.order() < order {
-            // Below an upper half lies a piece of the run, above a lower half what was given back.
-            if owned.is_upper() {
-                pieces.next();
-            } else if !self.claim(owned.buddy(), NONE) {
-                break;
-            }
-            owned = owned.parent();
-        }
-        self.insert_active(owned);
-        pieces.for_each(|piece| self.insert(piece));
-    }
-
+    /// Frees a block of `leaves` leaves that need not be one piece.
+    #[inline(never)]
     pub(super) fn free_sized_run(&self, first: usize, leaves: usize) -> Result<(), FreeError> {
+        if let Some((head, order)) = self.cut_run(first, leaves) {
+            if self.take_head(head) {
+                self.free_cut(first, leaves, order);
+                self.count_freed(leaves);
+                return Ok(());
+            }
+        }
         let head = self.sized_head(first, leaves)?;
         self.free_run(head, leaves)
+    }
+
+    /// Takes the head of a run away from the tree, and with it the run (T2, T3): of several
+    /// callers only one succeeds.
+    fn take_head(&self, head: Block) -> bool {
+        let (word, shift) = self.node(head);
+        let taken = word.update(|old| {
+            (node::state(old, shift) == HEAD).then_some(node::with_state(old, shift, NONE))
+        });
+        taken.is_ok()
+    }
+
+    /// The head of the run of exactly `leaves` leaves at `first`, if it is marked as one that was
+    /// cut from a block of the next power of two, and the order of that block.
+    fn cut_run(&self, first: usize, leaves: usize) -> Option<(Block, Order)> {
+        let order = Order::for_leaves(leaves)?;
+        let is_candidate = first.trailing_zeros() >= order.get()
+            && order.get() <= self.geometry.top
+            && leaves < order.leaves()
+            && self.holds(first, leaves);
+        if !is_candidate {
+            return None;
+        }
+        let (last, lowest) = (first + leaves - 1, leaves.trailing_zeros());
+        for level in Order::range(lowest, order.get() - 1) {
+            let block = Block::containing(level, last);
+            let (word, shift) = self.node(block);
+            let word = word.load();
+            let is_right = if block.is_upper() {
+                // A piece of the run, and the mark behind it.
+                let piece = if block.buddy().first() == first { HEAD } else { CONT };
+                node::state(word, shift) == CONT && node::state(word, shift - 2) == piece
+            } else {
+                // The last piece, with no mark behind it; or nothing is said at this level.
+                level.get() > lowest
+                    || (node::state(word, shift) == CONT && node::state(word, shift + 2) != CONT)
+            };
+            if !is_right {
+                return None;
+            }
+        }
+        Some((Block::containing(order.down(), first), order))
+    }
+
+    /// Gives up the leaves of a run whose head is taken, together with what was given back when it
+    /// was cut from a block of `order`; where that is not free any more, piece by piece.
+    fn free_cut(&self, first: usize, leaves: usize, order: Order) {
+        let (last, lowest) = (first + leaves - 1, leaves.trailing_zeros());
+        let mut is_whole = true;
+        for level in Order::range(lowest, order.get() - 1) {
+            let block = Block::containing(level, last);
+            let (word, shift) = self.node(block);
+            if block.is_upper() {
+                word.clear((NODE | NODE << 2) << (shift - 2));
+                if !is_whole {
+                    self.insert(block.buddy());
+                }
+                continue;
+            }
+            if level.get() == lowest {
+                word.clear(NODE << shift);
+            }
+            if is_whole && !self.claim(block.buddy(), NONE) {
+                is_whole = false;
+                self.insert(block);
+            }
+        }
+        if is_whole {
+            self.insert_active(Block::containing(order, first));
+        }
     }
 }
