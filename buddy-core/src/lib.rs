@@ -1,4 +1,63 @@
-//! A buddy allocator over an implicit binary tree.
+//! A buddy allocator over an implicit binary tree: memory, or numbers of anything else.
+//!
+//! A *block* of *order* `k` is `2^k` *leaves*, the smallest blocks there are. A request *splits* a
+//! larger block in halves, which are *buddies*; a free *merges* a block with its buddy while that is
+//! free, too. This crate keeps that tree apart from the memory, as two bits a node in words of its
+//! own, and checks every free against it.
+//!
+//! ```text
+//!   BuddyAllocator   owns its memory            | heap/   pointers, Layouts, regions:
+//!   Heap             memory that you give it    |         the only unsafe code
+//!   ----------------------------------------------------------------------------------
+//!   Tree             leaf numbers: heap bytes,  | tree/   orders, blocks, split, merge,
+//!                    page frames, device memory |         search, runs: forbid(unsafe_code)
+//!   ----------------------------------------------------------------------------------
+//!   Word, Storage    plain cells or atomics, where you say
+//! ```
+//!
+//! # What it is
+//!
+//! - [`BuddyAllocator`]: a heap of its own in one line (feature `alloc`, on by default).
+//! - [`Heap`]: `Layout`s over one or several regions, from a `static`, a slice or raw memory.
+//! - [`Tree`]: the allocator itself, over any range of numbers. It never touches what they stand for.
+//!
+//! ```
+//! use buddy_core::BuddyAllocator;
+//!
+//! let heap = BuddyAllocator::<4096, 16>::new(true); // 4 KiB, zeroed; 16-byte minimum blocks
+//! let bytes = heap.alloc_bytes(100)?; // NonNull<u8>
+//! heap.free_nonnull(bytes)?;
+//! assert!(heap.free_nonnull(bytes).is_err()); // a second free is an error, and changes nothing
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Sizes are exact: a request of 5 leaves takes a block of 8 and gives back 3 at once. Blocks grow and
+//! shrink in place, can be freed in parts, allocated at a place or within limits, many at a time.
+//! No header lies in a block, so writing over a block's end damages data of the program, never the
+//! allocator.
+//!
+//! # What it is not
+//!
+//! - It cannot know a stale pointer to a block that was freed and handed out again: such a free looks
+//!   like the new owner's.
+//! - It is no defence against a program that writes to its metadata.
+//! - A tree or heap over plain words is for one thread (`!Sync`). Over atomic words any number of
+//!   threads may call; a request that meets another thread in the middle of a merge may be refused
+//!   although there is memory.
+//!
+//! # Cost
+//!
+//! Every call that does not say otherwise takes O(orders + summary levels) steps: no list is walked,
+//! no block scanned, nothing recurses. Metadata takes 4 bits a leaf and about 1/15 bit more (see
+//! [`Tree::metadata_words`]), wherever the range begins and whatever its length. No call panics on
+//! account of its arguments.
+//!
+//! Algorithm: K. C. Knowlton, *A fast storage allocator*, 1965; D. E. Knuth, *The Art of Computer
+//! Programming* 1, 2.5. What differs from both is told in `docs/DESIGN.md`.
+//!
+//! # Features
+//!
+//! - `alloc` (default): [`BuddyAllocator`], and boxed words as [`Storage`].
 
 #![no_std]
 
@@ -11,7 +70,7 @@ pub mod tree;
 
 #[cfg(feature = "alloc")]
 pub use heap::BuddyAllocator;
-pub use heap::Heap;
+pub use heap::{AllocError, FreeError, Heap};
 #[cfg(target_has_atomic = "ptr")]
 pub use tree::Atomic;
 #[cfg(all(target_has_atomic = "ptr", target_has_atomic = "32"))]
