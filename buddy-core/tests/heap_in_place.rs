@@ -7,8 +7,11 @@ use std::ptr::NonNull;
 
 type TestHeap = Heap<&'static mut [Plain], 16>;
 
+/// A heap over 64 KiB that start at a multiple of 64 KiB.
 fn heap() -> TestHeap {
-    Heap::from_region(vec![MaybeUninit::uninit(); 1 << 16].leak()).unwrap()
+    let memory = vec![MaybeUninit::uninit(); 2 << 16].leak();
+    let skipped = memory.as_ptr().addr().wrapping_neg() % (1 << 16);
+    Heap::from_region(&mut memory[skipped..][..1 << 16]).unwrap()
 }
 
 fn layout(size: usize, align: usize) -> Layout {
