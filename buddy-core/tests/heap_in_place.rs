@@ -7,11 +7,13 @@ use std::ptr::NonNull;
 
 type TestHeap = Heap<&'static mut [Plain], 16>;
 
-/// A heap over 64 KiB that start at a multiple of 64 KiB.
+/// A heap whose free memory is one block of 64 KiB.
 fn heap() -> TestHeap {
+    let metadata = (0..TestHeap::metadata_words(1 << 16)).map(|_| Plain::zero());
     let memory = vec![MaybeUninit::uninit(); 2 << 16].leak();
     let skipped = memory.as_ptr().addr().wrapping_neg() % (1 << 16);
-    Heap::from_region(&mut memory[skipped..][..1 << 16]).unwrap()
+    let region = &mut memory[skipped..][..1 << 16];
+    Heap::with_metadata(metadata.collect::<Vec<_>>().leak(), region).unwrap()
 }
 
 fn layout(size: usize, align: usize) -> Layout {

@@ -24,7 +24,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// let block = heap.allocate(old)?.cast();
     /// // SAFETY: the old pointer is not used any more.
     /// let grown = unsafe { heap.grow(block, old, new)? };
-    /// assert!(grown.len() >= 1000 && grown.cast() == block);
+    /// assert!(grown.len() >= 1000);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
