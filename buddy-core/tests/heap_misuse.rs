@@ -91,6 +91,18 @@ fn alignment_without_a_place_is_not_served() {
 }
 
 #[test]
+fn alignment_is_refused_by_the_size_it_is_asked_for() {
+    let mut memory = Memory::new();
+    // One multiple of 4096, with 2064 bytes and then the metadata behind it.
+    let heap: TestHeap<'_> = Heap::from_region(&mut memory.slice()[16..6160]).unwrap();
+    let before = snapshot(&heap);
+    let refused = AllocError::Alignment { requested: 4096, served: 2048 };
+    assert_eq!(heap.allocate(layout(3000, 4096)), Err(refused));
+    assert_eq!(snapshot(&heap), before);
+    assert!(heap.allocate(layout(1000, 4096)).is_ok());
+}
+
+#[test]
 fn a_zero_sized_request_takes_nothing() {
     unchanged(|heap, _| {
         for align in [1, 16, 1 << 20] {
@@ -125,7 +137,7 @@ fn check_wrong_layout(heap: &TestHeap<'_>, ptr: NonNull<u8>, old: Layout, error:
         assert_eq!(unsafe { heap.grow_zeroed(ptr, old, new) }, Err(AllocError::Block(error)));
         // SAFETY: refused.
         assert_eq!(unsafe { heap.shrink(ptr, old, new) }, Err(AllocError::Block(error)));
-        let aligned = layout(new.size(), 1 << 40);
+        let aligned = layout(new.size(), 1 << (usize::BITS - 2));
         // SAFETY: refused.
         assert_eq!(unsafe { heap.grow(ptr, old, aligned) }, Err(AllocError::Block(error)));
     }
@@ -212,7 +224,7 @@ fn a_block_that_cannot_grow_stays_whole() {
         let answer = unsafe { heap.grow_zeroed(block, old, layout(1 << 30, 8)) };
         assert!(matches!(answer, Err(AllocError::TooLarge { requested: 0x4000_0000, .. })));
         // SAFETY: as above.
-        let answer = unsafe { heap.shrink(block, old, layout(10, 1 << 62)) };
+        let answer = unsafe { heap.shrink(block, old, layout(10, 1 << (usize::BITS - 2))) };
         assert!(matches!(answer, Err(AllocError::Alignment { .. })));
     });
 }

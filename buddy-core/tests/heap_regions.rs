@@ -53,6 +53,18 @@ fn every_alignment_of_which_a_place_exists_is_served() {
 }
 
 #[test]
+fn every_page_of_an_aligned_region_can_be_had() {
+    let memory = leak(4096, 0, 1 << 20);
+    let mut heap: Heap<_, 16> = Heap::new(words(8192)).unwrap();
+    heap.add(memory).unwrap();
+    for _ in 0..256 {
+        let block = heap.allocate(layout(16, 4096)).unwrap();
+        assert_eq!(block.cast::<u8>().addr().get() % 4096, 0);
+    }
+    assert!(matches!(heap.allocate(layout(16, 4096)), Err(AllocError::OutOfMemory { .. })));
+}
+
+#[test]
 fn alignment_above_that_of_the_numbers_is_served_at_many_places() {
     let heap: Heap<&mut [Plain], 16> = Heap::from_region(leak(1 << 20, 16, 1 << 20)).unwrap();
     let layout = layout(4096, 8192);

@@ -3,9 +3,52 @@
 #![cfg(feature = "alloc")]
 
 use buddy_core::BuddyAllocator;
-use buddy_core::heap::{AllocError, BuildError, FreeError};
+use buddy_core::heap::{AllocError, FreeError};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::error::Error;
 use std::ptr::NonNull;
+
+/// The system allocator, counting the bytes that each thread has.
+struct Counting;
+
+thread_local! {
+    static BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: the system allocator does it all.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        BYTES.set(BYTES.get().wrapping_add(layout.size()));
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        BYTES.set(BYTES.get().wrapping_add(layout.size()));
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        BYTES.set(BYTES.get().wrapping_sub(layout.size()));
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(ptr, layout) };
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[test]
+fn a_dropped_heap_gives_all_its_memory_back() {
+    let before = BYTES.get();
+    let heap = BuddyAllocator::<100_000, 32>::new(false);
+    heap.alloc_bytes(5000).unwrap();
+    assert!((100_000..110_000).contains(&BYTES.get().wrapping_sub(before)));
+    drop(heap);
+    assert_eq!(BYTES.get(), before);
+}
 
 #[test]
 fn the_founding_interface_works_as_written() -> Result<(), Box<dyn Error>> {
@@ -77,6 +120,7 @@ fn powers_of_two_are_aligned_to_their_size_up_to_a_page() {
     }
 }
 
+#[cfg(target_pointer_width = "64")]
 #[test]
 fn a_gib_heap_needs_neither_stack_nor_touched_memory() {
     let before = resident_pages();
@@ -99,6 +143,7 @@ fn a_gib_heap_needs_neither_stack_nor_touched_memory() {
 }
 
 /// The process's resident pages, where the system tells.
+#[cfg(target_pointer_width = "64")]
 fn resident_pages() -> Option<usize> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     statm.split_whitespace().nth(1)?.parse().ok()
@@ -202,8 +247,10 @@ fn null_is_not_freed() {
     assert_eq!(heap.free(std::ptr::null_mut::<()>()), Err(FreeError::Null));
 }
 
+#[cfg(target_pointer_width = "64")]
 #[test]
 fn memory_that_cannot_be_had_builds_no_heap() {
+    use buddy_core::heap::BuildError;
     let built = BuddyAllocator::<{ 1 << 60 }, 4096>::try_new(true);
     assert!(matches!(built, Err(BuildError::NoMemory { bytes }) if bytes >= 1 << 60));
 }

@@ -15,6 +15,19 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 {
     /// A heap without metadata and memory, for a `static` that gets its heap later: every request
     /// is [`AllocError::OutOfMemory`](super::AllocError::OutOfMemory).
+    ///
+    /// ```
+    /// use buddy_core::{Heap, Plain};
+    /// use core::mem::MaybeUninit;
+    /// use std::sync::Mutex;
+    ///
+    /// static HEAP: Mutex<Heap<&'static mut [Plain], 16>> = Mutex::new(Heap::empty());
+    ///
+    /// let memory = vec![MaybeUninit::uninit(); 1 << 16].leak();
+    /// *HEAP.lock()? = Heap::from_region(memory)?;
+    /// assert!(HEAP.lock()?.size() > 60_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub const fn empty() -> Self {
         Self { tree: None, regions: Regions::new(), natural: ANY_ALIGNMENT }
@@ -121,6 +134,20 @@ impl<S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usiz
     /// Memory that directly follows the one added last by this function merges with it: blocks may
     /// lie in both.
     ///
+    /// ```
+    /// use buddy_core::{Heap, Plain};
+    /// use core::ptr::NonNull;
+    ///
+    /// let mut heap: Heap<_, 64> = Heap::new([const { Plain::zero() }; 100])?;
+    /// let memory = NonNull::from(vec![0_u8; 8192].leak()).cast();
+    /// // SAFETY: the first half of leaked memory.
+    /// let low = unsafe { heap.add_raw(memory, 4096)? };
+    /// // SAFETY: the second half, of the same allocation.
+    /// let high = unsafe { heap.add_raw(memory.add(4096), 4096)? };
+    /// assert_eq!(heap.size(), low + high);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Safety
     /// - The memory is of one allocation (in the sense of [`core::ptr`]); `start` may be used to
     ///   read and write all of it for as long as the heap or a block of it is used.
@@ -191,6 +218,16 @@ impl<'a, W: ZeroedWord, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 {
     /// A heap over `region`, with its metadata at the region's end. O(metadata).
     ///
+    /// ```
+    /// use buddy_core::{Heap, Plain32};
+    /// use core::mem::MaybeUninit;
+    ///
+    /// let mut memory = [MaybeUninit::uninit(); 4000];
+    /// let heap: Heap<&mut [Plain32], 8> = Heap::from_region(&mut memory)?;
+    /// assert!(heap.size() > 3400);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`BuildError::TooSmall`] if there is no room for one block and its metadata.
     pub fn from_region(region: &'a mut [MaybeUninit<u8>]) -> Result<Self, BuildError> {
@@ -200,6 +237,17 @@ impl<'a, W: ZeroedWord, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     }
 
     /// A heap over the `len` bytes at `start`, with its metadata at their end. O(metadata).
+    ///
+    /// ```
+    /// use buddy_core::{Heap, Plain};
+    /// use core::ptr::NonNull;
+    ///
+    /// let memory = NonNull::from(vec![0_u8; 8192].leak()).cast();
+    /// // SAFETY: leaked memory, which nobody else uses.
+    /// let heap: Heap<&mut [Plain], 16> = unsafe { Heap::from_raw(memory, 8192)? };
+    /// assert!(heap.contains(memory));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Safety
     /// - The memory is of one allocation (in the sense of [`core::ptr`]); `start` may be used to
@@ -244,6 +292,18 @@ impl<'a, W: ZeroedWord, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     }
 
     /// A heap over `region` with its metadata apart: see [`Self::metadata_words`]. O(metadata).
+    ///
+    /// ```
+    /// use buddy_core::{Heap, Plain};
+    /// use core::mem::MaybeUninit;
+    ///
+    /// const WORDS: usize = Heap::<&mut [Plain], 64>::metadata_words(1 << 14);
+    /// let mut metadata = [const { Plain::zero() }; WORDS];
+    /// let mut memory = [MaybeUninit::uninit(); 1 << 14];
+    /// let heap: Heap<&mut [Plain], 64> = Heap::with_metadata(&mut metadata, &mut memory)?;
+    /// assert!(heap.size() >= (1 << 14) - 64);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`BuildError::TooSmall`], or [`BuildError::Metadata`] if the metadata is too short for the

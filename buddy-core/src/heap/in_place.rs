@@ -15,6 +15,19 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     ///
     /// The first bytes, as many as both layouts have, are kept. From size 0 this allocates.
     ///
+    /// ```
+    /// # use buddy_core::{Heap, Plain};
+    /// # use core::{alloc::Layout, mem::MaybeUninit};
+    /// # let mut memory = [const { MaybeUninit::uninit() }; 10_000];
+    /// # let heap: Heap<&mut [Plain], 16> = Heap::from_region(&mut memory)?;
+    /// let (old, new) = (Layout::new::<[u8; 16]>(), Layout::new::<[u8; 1000]>());
+    /// let block = heap.allocate(old)?.cast();
+    /// // SAFETY: the old pointer is not used any more.
+    /// let grown = unsafe { heap.grow(block, old, new)? };
+    /// assert!(grown.len() >= 1000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Safety
     /// If the call succeeds, the old pointer is not used any more, not even if the new one has the
     /// same address.
@@ -59,6 +72,19 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     }
 
     /// As [`Self::grow`], to a smaller size: what is behind it becomes free. To size 0 this frees.
+    ///
+    /// ```
+    /// # use buddy_core::{Heap, Plain};
+    /// # use core::{alloc::Layout, mem::MaybeUninit};
+    /// # let mut memory = [const { MaybeUninit::uninit() }; 10_000];
+    /// # let heap: Heap<&mut [Plain], 16> = Heap::from_region(&mut memory)?;
+    /// let (old, new) = (Layout::new::<[u8; 1000]>(), Layout::new::<[u8; 16]>());
+    /// let block = heap.allocate(old)?.cast();
+    /// // SAFETY: the old pointer is not used any more.
+    /// let shrunk = unsafe { heap.shrink(block, old, new)? };
+    /// assert!(shrunk.len() == 16 && shrunk.cast() == block);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Safety
     /// As [`Self::grow`].

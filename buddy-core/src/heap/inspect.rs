@@ -21,6 +21,16 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 {
     /// How many bytes the block at `ptr` has.
     ///
+    /// ```
+    /// # use buddy_core::{Heap, Plain};
+    /// # use core::{alloc::Layout, mem::MaybeUninit};
+    /// # let mut memory = [const { MaybeUninit::uninit() }; 10_000];
+    /// # let heap: Heap<&mut [Plain], 16> = Heap::from_region(&mut memory)?;
+    /// let block = heap.allocate(Layout::new::<[u8; 90]>())?;
+    /// assert_eq!(heap.usable_size(block.cast()), Ok(96));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If no block starts at `ptr`.
     pub fn usable_size(&self, ptr: NonNull<u8>) -> Result<usize, FreeError> {
@@ -60,6 +70,18 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// numbers outside the regions count as reserved.
     ///
     /// Merges first what the policy left unmerged. O(orders) besides.
+    ///
+    /// ```
+    /// # use buddy_core::{Heap, Plain};
+    /// # use core::{alloc::Layout, mem::MaybeUninit};
+    /// # let mut memory = [const { MaybeUninit::uninit() }; 10_000];
+    /// # let heap: Heap<&mut [Plain], 16> = Heap::from_region(&mut memory)?;
+    /// heap.allocate(Layout::new::<[u8; 90]>())?;
+    /// let statistics = heap.statistics();
+    /// assert_eq!((statistics.used(), statistics.blocks()), (6, 1));
+    /// println!("{statistics}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.tree.as_ref().map_or(Statistics::EMPTY, Tree::statistics)
@@ -67,6 +89,17 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 
     /// The blocks, free and allocated, in the order in which their regions were added, in each by
     /// address. O(orders) a step.
+    ///
+    /// ```
+    /// # use buddy_core::{Heap, Plain};
+    /// # use core::{alloc::Layout, mem::MaybeUninit};
+    /// # let mut memory = [const { MaybeUninit::uninit() }; 10_000];
+    /// # let heap: Heap<&mut [Plain], 16> = Heap::from_region(&mut memory)?;
+    /// heap.allocate(Layout::new::<[u8; 90]>())?;
+    /// let used: Vec<_> = heap.walk().filter(|block| block.used).map(|block| block.bytes).collect();
+    /// assert_eq!(used, [96]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn walk(&self) -> impl Iterator<Item = Block> + use<'_, S, MIN_BLOCK, P, REGIONS> {
         let extents = self.tree.iter().flat_map(Tree::walk);
         extents.filter(|extent| extent.kind != Kind::Reserved).filter_map(|extent| {

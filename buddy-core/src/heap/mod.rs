@@ -128,6 +128,17 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 
     /// As [`Self::allocate`], with all bytes of the slice zero. O(size) besides.
     ///
+    /// ```
+    /// # use buddy_core::{Heap, Plain};
+    /// # use core::{alloc::Layout, mem::MaybeUninit};
+    /// # let mut memory = [const { MaybeUninit::uninit() }; 10_000];
+    /// # let heap: Heap<&mut [Plain], 16> = Heap::from_region(&mut memory)?;
+    /// let block = heap.allocate_zeroed(Layout::new::<[u32; 100]>())?;
+    /// // SAFETY: zeros are numbers, and nobody else uses the block.
+    /// assert_eq!(unsafe { block.cast::<[u32; 100]>().read() }, [0; 100]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Self::allocate`].
     #[inline]
@@ -141,6 +152,20 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 
     /// Frees the block at `ptr`. `layout` may have any size from the one that was asked for to the
     /// block's usable size; with size 0 nothing is freed.
+    ///
+    /// ```
+    /// # use buddy_core::{Heap, Plain};
+    /// # use core::{alloc::Layout, mem::MaybeUninit};
+    /// # let mut memory = [const { MaybeUninit::uninit() }; 10_000];
+    /// # let heap: Heap<&mut [Plain], 16> = Heap::from_region(&mut memory)?;
+    /// let layout = Layout::new::<u64>();
+    /// let slot = heap.allocate(layout)?.cast();
+    /// // SAFETY: the block is not used.
+    /// unsafe { heap.deallocate(slot, layout)? };
+    /// // SAFETY: as before. It was freed already, and that is found out.
+    /// assert!(unsafe { heap.deallocate(slot, layout) }.is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Safety
     /// If the call succeeds, the block is not used any more: its memory goes to whoever allocates
@@ -162,6 +187,17 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     }
 
     /// Frees the block at `ptr`, whatever its size, and returns how many bytes it had.
+    ///
+    /// ```
+    /// # use buddy_core::{Heap, Plain};
+    /// # use core::{alloc::Layout, mem::MaybeUninit};
+    /// # let mut memory = [const { MaybeUninit::uninit() }; 10_000];
+    /// # let heap: Heap<&mut [Plain], 16> = Heap::from_region(&mut memory)?;
+    /// let block = heap.allocate(Layout::new::<[u8; 100]>())?;
+    /// // SAFETY: the block is not used.
+    /// assert_eq!(unsafe { heap.free(block.cast()) }, Ok(112));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Safety
     /// As [`Self::deallocate`].
