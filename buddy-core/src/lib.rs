@@ -66,6 +66,8 @@ extern crate alloc;
 
 pub mod heap;
 #[forbid(unsafe_code)]
+mod magazine;
+#[forbid(unsafe_code)]
 pub mod tree;
 
 #[cfg(feature = "alloc")]

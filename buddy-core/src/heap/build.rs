@@ -2,6 +2,7 @@
 
 use super::region::{Regions, Span};
 use super::{BuildError, ExclusiveStorage, Heap, RegionError, ZeroedWord};
+use crate::magazine::{Magazine, Shape};
 use crate::tree::{Policy, Storage, Tree, Word};
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -30,7 +31,13 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// ```
     #[must_use]
     pub const fn empty() -> Self {
-        Self { tree: None, regions: Regions::new(), natural: ANY_ALIGNMENT }
+        Self {
+            tree: None,
+            magazine: Shape::NONE,
+            tree_words: 0,
+            regions: Regions::new(),
+            natural: ANY_ALIGNMENT,
+        }
     }
 
     /// How many words of metadata a heap over one region of `bytes` bytes takes at most, wherever
@@ -39,8 +46,29 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     pub const fn metadata_words(bytes: usize) -> usize {
         match bytes / MIN_BLOCK {
             0 => usize::MAX,
-            leaves => Tree::<S, P>::metadata_words_for(leaves),
+            leaves => Self::with_magazine(Tree::<S, P>::metadata_words_for(leaves)),
         }
+    }
+
+    /// The words of a tree and its magazine.
+    pub(super) const fn with_magazine(tree_words: usize) -> usize {
+        if P::LAZY { tree_words.saturating_add(Shape::words_for(tree_words)) } else { tree_words }
+    }
+
+    /// A heap without regions over a tree. `zeroed`: the storage behind the tree's words holds
+    /// zeros.
+    fn with_tree(tree: Tree<S, P>, zeroed: bool) -> Self {
+        let tree_words = tree.own_words();
+        let spare = tree.words_from(tree_words);
+        let magazine = if P::LAZY {
+            Shape::fitting(spare.len(), tree.max_order(), P::PRECISION)
+        } else {
+            Shape::NONE
+        };
+        if !zeroed {
+            Magazine::new(spare, magazine).clear();
+        }
+        Self { tree: Some(tree), magazine, tree_words, ..Self::empty() }
     }
 
     /// The limit of what the words can number.
@@ -70,7 +98,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let range = first..first.saturating_add(span.leaves(MIN_BLOCK));
         let tree =
             if zeroed { Tree::new_zeroed(storage, range) } else { Tree::new(storage, range) }?;
-        let mut heap = Self { tree: Some(tree), ..Self::empty() };
+        let mut heap = Self::with_tree(tree, zeroed);
         heap.enter(span, first, false);
         Ok(heap)
     }
@@ -99,10 +127,10 @@ impl<S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usiz
         let words = storage.words().len();
         // A leaf takes more than 4 bits.
         let limit = words.saturating_mul(<S::Word as Word>::BITS as usize / 4);
-        let fits = |leaves| Tree::<S, P>::metadata_words(0..leaves) <= words;
+        let fits = |leaves| Self::with_magazine(Tree::<S, P>::metadata_words(0..leaves)) <= words;
         let leaves = largest(limit.min(Self::most_leaves()), fits).max(1);
         let tree = Tree::reserved(storage, 0..leaves)?;
-        Ok(Self { tree: Some(tree), ..Self::empty() })
+        Ok(Self::with_tree(tree, false))
     }
 
     /// Adds memory; returns how many bytes became usable. O(orders).
@@ -284,7 +312,7 @@ impl<'a, W: ZeroedWord, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let bytes = span.bytes.checked_sub(unaligned)?;
         let metadata = |leaves: usize| {
             let words = Tree::<&'a mut [W], P>::metadata_words(first..first + leaves);
-            words.saturating_mul(size_of::<W>())
+            Self::with_magazine(words).saturating_mul(size_of::<W>())
         };
         let fits = |leaves| metadata(leaves).saturating_add(leaves * MIN_BLOCK) <= bytes;
         let leaves = largest(bytes / MIN_BLOCK, fits);

@@ -124,7 +124,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             return Ok(dangling(new));
         }
         if ptr.addr().get() & (new.align() - 1) == 0 {
-            match Self::resize_in_place(tree, first, Self::leaves(old), Self::leaves(new)) {
+            match self.resize_in_place(tree, first, Self::leaves(old), Self::leaves(new)) {
                 Ok(true) => {
                     let bytes = Self::leaves(new) * MIN_BLOCK;
                     return Ok(NonNull::slice_from_raw_parts(ptr, bytes));
@@ -132,7 +132,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
                 Ok(false) => {}
                 Err(NoBlock) => return Err(self.why_not(ptr, old).into()),
             }
-        } else if tree.leaves_of(first) != Ok(Self::leaves(old)) {
+        } else if !self.is_held(tree, first, Self::leaves(old)) {
             return Err(self.why_not(ptr, old).into());
         }
         // SAFETY: a block for `old` starts at `ptr`, and the caller does not use it any more.
@@ -142,22 +142,23 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// Resizes a block without moving it; whether there was room.
     #[inline]
     fn resize_in_place(
+        &self,
         tree: &Tree<S, P>,
         first: usize,
         old: usize,
         new: usize,
     ) -> Result<bool, NoBlock> {
+        if !self.is_held(tree, first, old) {
+            return Err(NoBlock);
+        }
         match new.cmp(&old) {
             Ordering::Less => tree.shrink(first, old, new).map(|()| true).map_err(|_| NoBlock),
-            Ordering::Equal => {
-                if tree.leaves_of(first) == Ok(old) {
-                    Ok(true)
-                } else {
-                    Err(NoBlock)
-                }
-            }
+            Ordering::Equal => Ok(true),
             Ordering::Greater => match tree.grow(first, old, new) {
-                Ok(()) => Ok(true),
+                Ok(()) => {
+                    self.magazine().note_used(tree.used());
+                    Ok(true)
+                }
                 Err(GrowError::Block(_)) => Err(NoBlock),
                 Err(_) => Ok(false),
             },

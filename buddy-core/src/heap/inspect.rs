@@ -35,8 +35,12 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// If no block starts at `ptr`.
     pub fn usable_size(&self, ptr: NonNull<u8>) -> Result<usize, FreeError> {
         if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
-            if let Ok(leaves) = tree.leaves_of(first) {
-                return Ok(leaves * MIN_BLOCK);
+            match tree.leaves_of(first) {
+                Ok(leaves) if !self.magazine().holds(first, leaves) => {
+                    return Ok(leaves * MIN_BLOCK);
+                }
+                Ok(_) => return Err(FreeError::AlreadyFree { address: ptr.addr().get() }),
+                Err(_) => {}
             }
         }
         Err(self.why_no_block(ptr))
@@ -57,13 +61,17 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// The bytes of all free blocks. O(1).
     #[must_use]
     pub fn total_free(&self) -> usize {
-        self.tree.as_ref().map_or(0, |tree| tree.free_leaves() * MIN_BLOCK)
+        self.tree
+            .as_ref()
+            .map_or(0, |tree| (tree.free_leaves() + self.magazine().resting()) * MIN_BLOCK)
     }
 
     /// The usable bytes of all allocated blocks. O(1).
     #[must_use]
     pub fn total_allocated(&self) -> usize {
-        self.tree.as_ref().map_or(0, |tree| tree.used() * MIN_BLOCK)
+        self.tree
+            .as_ref()
+            .map_or(0, |tree| tree.used().saturating_sub(self.magazine().resting()) * MIN_BLOCK)
     }
 
     /// Used, free, peak, blocks by order, fragmentation: all in leaves of `MIN_BLOCK` bytes; the
@@ -84,7 +92,12 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// ```
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        self.tree.as_ref().map_or(Statistics::EMPTY, Tree::statistics)
+        self.settle();
+        let statistics = self.tree.as_ref().map_or(Statistics::EMPTY, Tree::statistics);
+        if self.magazine.is_none() {
+            return statistics;
+        }
+        statistics.with_peak(self.magazine().peak())
     }
 
     /// The blocks, free and allocated, in the order in which their regions were added, in each by
@@ -101,6 +114,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn walk(&self) -> impl Iterator<Item = Block> + use<'_, S, MIN_BLOCK, P, REGIONS> {
+        self.settle();
         let extents = self.tree.iter().flat_map(Tree::walk);
         extents.filter(|extent| extent.kind != Kind::Reserved).filter_map(|extent| {
             Some(Block {
@@ -116,12 +130,17 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// # Errors
     /// The first invariant that does not hold.
     pub fn validate(&self) -> Result<(), Invalid> {
+        self.settle();
         self.tree.as_ref().map_or(Ok(()), Tree::validate)
     }
 
     /// Merges everything that the policy left unmerged.
     pub fn settle(&self) {
         if let Some(tree) = &self.tree {
+            self.magazine().drain(|first, leaves| {
+                // Allocated to the tree (M1): this cannot fail.
+                let _ = tree.free_sized(first, leaves);
+            });
             tree.settle();
         }
     }

@@ -17,7 +17,8 @@
 //!   between the numbers of two regions at least one stays reserved, so that no block spans both.
 //! - **H3** Only this heap changes its tree ([`ExclusiveStorage`]), so that an allocated block (T1,
 //!   T2) is its holder's alone until it is freed.
-//! - **H4** A block allocated for a `Layout` of `n` bytes has `layout::leaves(n)` leaves, and its
+//! - **H4** A block that is held by nobody but allocated to the tree rests in the magazine (M1).
+//! - **H5** A block allocated for a `Layout` of `n` bytes has `layout::leaves(n)` leaves, and its
 //!   address is a multiple of the layout's alignment.
 
 mod aligned;
@@ -37,6 +38,7 @@ pub use inspect::Block;
 pub use owned::BuddyAllocator;
 pub use storage::{ExclusiveStorage, ZeroedWord};
 
+use crate::magazine::{Kept, Magazine, Shape};
 use crate::tree::{Kind, Lazy, Policy, Storage, Tree};
 use core::alloc::Layout;
 use core::fmt;
@@ -72,6 +74,9 @@ use region::Regions;
 /// ```
 pub struct Heap<S: Storage, const MIN_BLOCK: usize, P: Policy = Lazy, const REGIONS: usize = 4> {
     tree: Option<Tree<S, P>>,
+    /// Kept in the storage's words behind the tree's, which are `tree_words` many.
+    magazine: Shape,
+    tree_words: usize,
     regions: Regions<MIN_BLOCK, REGIONS>,
     /// Up to this alignment, natural alignment in leaf numbers is alignment by address.
     natural: usize,
@@ -115,11 +120,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let Some(tree) = &self.tree else {
             return Err(self.refusal(layout));
         };
-        let first = if layout.align() <= MIN_BLOCK {
-            tree.allocate_exact(leaves).ok()
-        } else {
-            self.allocate_aligned(tree, leaves, layout.align())
-        };
+        let first = self.take_leaves(tree, leaves, layout.align());
         match first.and_then(|first| self.regions.pointer_to(first)) {
             Some(start) => Ok(NonNull::slice_from_raw_parts(start, leaves * MIN_BLOCK)),
             None => Err(self.refusal(layout)),
@@ -179,7 +180,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             return Ok(());
         }
         if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
-            if tree.free_sized(first, Self::leaves(layout)).is_ok() {
+            if self.give_leaves(tree, first, Self::leaves(layout)) {
                 return Ok(());
             }
         }
@@ -206,8 +207,10 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// If no block starts at `ptr`.
     pub unsafe fn free(&self, ptr: NonNull<u8>) -> Result<usize, FreeError> {
         if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
-            if let Ok(leaves) = tree.free(first) {
-                return Ok(leaves * MIN_BLOCK);
+            if let Ok(leaves) = tree.leaves_of(first) {
+                if self.give_leaves(tree, first, leaves) {
+                    return Ok(leaves * MIN_BLOCK);
+                }
             }
         }
         Err(self.why_no_block(ptr))
@@ -221,6 +224,66 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if let Some(tree) = &mut self.tree {
             tree.reset();
         }
+        self.magazine().forget();
+    }
+
+    /// Allocates leaves from the magazine, or from the tree.
+    #[inline]
+    fn take_leaves(&self, tree: &Tree<S, P>, leaves: usize, align: usize) -> Option<usize> {
+        let magazine = self.magazine();
+        let by_nature = align <= MIN_BLOCK
+            || (align <= self.natural && align / MIN_BLOCK <= leaves.next_power_of_two());
+        let taken = if by_nature {
+            magazine.take(leaves).or_else(|| tree.allocate_exact(leaves).ok())
+        } else {
+            None
+        };
+        let taken = taken.or_else(|| self.take_slowly(tree, leaves, align));
+        magazine.note_used(tree.used());
+        taken
+    }
+
+    /// What natural alignment does not serve, and requests that what rests may be in the way of.
+    #[inline(never)]
+    fn take_slowly(&self, tree: &Tree<S, P>, leaves: usize, align: usize) -> Option<usize> {
+        let aligned = || self.allocate_aligned(tree, leaves, align);
+        let taken = if align > MIN_BLOCK { aligned() } else { None };
+        if taken.is_some() || self.magazine().resting() == 0 {
+            return taken;
+        }
+        self.settle();
+        if align > MIN_BLOCK { aligned() } else { tree.allocate_exact(leaves).ok() }
+    }
+
+    /// Frees the block of `leaves` leaves at `first` into the magazine or the tree, if it is one.
+    #[inline]
+    fn give_leaves(&self, tree: &Tree<S, P>, first: usize, leaves: usize) -> bool {
+        if self.magazine.is_none() {
+            return tree.free_sized(first, leaves).is_ok();
+        }
+        if !tree.has_block(first, leaves) {
+            return false;
+        }
+        match self.magazine().keep(first, leaves) {
+            Kept::Yes => true,
+            Kept::Before => false,
+            Kept::Instead(other) => tree.free_sized(other, leaves).is_ok(),
+            Kept::No => tree.free_sized(first, leaves).is_ok(),
+        }
+    }
+
+    /// Whether a block of `leaves` leaves is allocated at `first`, and does not rest.
+    fn is_held(&self, tree: &Tree<S, P>, first: usize, leaves: usize) -> bool {
+        tree.has_block(first, leaves) && !self.magazine().holds(first, leaves)
+    }
+
+    #[inline(always)]
+    fn magazine(&self) -> Magazine<'_, S::Word> {
+        let words = match &self.tree {
+            Some(tree) if !self.magazine.is_none() => tree.words_from(self.tree_words),
+            _ => &[],
+        };
+        Magazine::new(words, self.magazine)
     }
 
     #[inline(always)]
@@ -231,9 +294,9 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     #[cold]
     fn refusal(&self, layout: Layout) -> AllocError {
         let requested = layout.size();
-        let Some(tree) = &self.tree else {
+        if self.tree.is_none() {
             return AllocError::OutOfMemory { requested, largest_free: 0 };
-        };
+        }
         if requested > self.size() {
             return AllocError::TooLarge { requested, heap: self.size() };
         }
@@ -241,7 +304,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if layout.align() > served {
             return AllocError::Alignment { requested: layout.align(), served };
         }
-        let largest_free = tree.statistics().largest_free() * MIN_BLOCK;
+        let largest_free = self.statistics().largest_free() * MIN_BLOCK;
         AllocError::OutOfMemory { requested, largest_free }
     }
 
@@ -265,10 +328,11 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             _ => None,
         };
         match extent.map(|extent| (extent.kind, self.regions.pointer_to(extent.first))) {
-            Some((Kind::Used, Some(block))) => {
+            Some((Kind::Used, Some(block))) if self.usable_size(block).is_ok() => {
                 FreeError::NotStart { address, block: block.addr().get() }
             }
-            Some((Kind::Free, _)) => FreeError::AlreadyFree { address },
+            // A block that rests is allocated to the tree, but free.
+            Some((Kind::Free | Kind::Used, _)) => FreeError::AlreadyFree { address },
             _ => FreeError::OutOfBounds { address },
         }
     }

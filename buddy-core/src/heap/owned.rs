@@ -96,7 +96,10 @@ impl<const HEAP: usize, const MIN_BLOCK: usize> BuddyAllocator<HEAP, MIN_BLOCK> 
         }
     };
 
-    const METADATA_WORDS: usize = Tree::<Box<[Plain]>, Lazy>::metadata_words(0..Self::LEAVES);
+    const METADATA_WORDS: usize = {
+        let tree = Tree::<Box<[Plain]>, Lazy>::metadata_words(0..Self::LEAVES);
+        Heap::<Box<[Plain]>, MIN_BLOCK, Lazy, 1>::with_magazine(tree)
+    };
 
     /// A heap whose memory starts zeroed, or uninitialised. Its pages are not touched: where the
     /// global allocator takes them from the system, they cost nothing before they are used.

@@ -288,6 +288,17 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         [(record::NODES, base(nodes)), (record::SUMMARY, base(summary))]
     }
 
+    /// How many words of the storage the tree uses.
+    pub(crate) fn own_words(&self) -> usize {
+        self.geometry.words::<S::Word>()
+    }
+
+    /// The storage's words from `at` on.
+    #[inline(always)]
+    pub(crate) fn words_from(&self, at: usize) -> &[S::Word] {
+        self.storage.words().get(at..).unwrap_or(&[])
+    }
+
     #[inline(always)]
     fn word(&self, at: usize) -> &S::Word {
         &self.storage.words()[at]
@@ -400,6 +411,19 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             }
         }
         self.free_sized_run(first, leaves)
+    }
+
+    /// Whether an allocated block of exactly `leaves` leaves starts at leaf `first`.
+    #[inline]
+    pub(crate) fn has_block(&self, first: usize, leaves: usize) -> bool {
+        if leaves.is_power_of_two() && first & (leaves - 1) == 0 && self.holds(first, leaves) {
+            let order = Order::largest_at_start(first, first + leaves);
+            if order.get() <= self.geometry.top {
+                let block = Block::containing(order, first);
+                return self.state(block) == HEAD && !self.continues(block);
+            }
+        }
+        self.has_run(first, leaves)
     }
 
     /// Whether the leaves lie in what the metadata records.

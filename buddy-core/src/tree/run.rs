@@ -243,6 +243,12 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.free_run(head, leaves)
     }
 
+    /// As `has_block`, for a block that need not be one piece.
+    #[inline(never)]
+    pub(super) fn has_run(&self, first: usize, leaves: usize) -> bool {
+        self.cut_run(first, leaves).is_some() || self.sized_head(first, leaves).is_ok()
+    }
+
     /// Takes the head of a run away from the tree, and with it the run (T2, T3): of several
     /// callers only one succeeds.
     fn take_head(&self, head: Block) -> bool {

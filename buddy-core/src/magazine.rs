@@ -1,0 +1,319 @@
+//! Magazines: freed blocks kept by size, to be handed out again without a change of the tree.
+//!
+//! A magazine has a row for every size of up to [`Shape::mantissa`] + 1 significant bits, and in a row
+//! a power of two of slots. A block has one slot it can rest in, by its number, so one look tells
+//! whether it rests: that keeps a second free an error. To the tree a resting block is allocated.
+//!
+//! Words, in the metadata behind the tree's own:
+//!
+//! ```text
+//! | RESTING | PEAK | row 0: which slots are full, slots | row 1: .. | ..
+//! ```
+//!
+//! - **M1** A slot holds 0, or the number + 1 of the first leaf of a block of its row's size that is
+//!   allocated to the tree and belongs to nobody: whoever swaps it out of the slot owns it.
+//! - **M2** RESTING counts the leaves of all slots.
+
+use crate::tree::{Order, Word};
+
+const RESTING: usize = 0;
+const PEAK: usize = 1;
+const HEADER: usize = 2;
+
+/// Slots of a row: few in small heaps, where a resting block may be in the way of others.
+const MOST_SLOTS: usize = 32;
+const FEWEST_SLOTS: usize = 4;
+/// Blocks rest that are at most 1/1024 of the range.
+const ORDERS_BELOW_TOP: u32 = 10;
+/// More significant bits make more rows than a magazine is worth.
+const MOST_MANTISSA: u32 = 3;
+
+/// How large a magazine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    rows: usize,
+    slots: usize,
+    /// The bits behind the first by which sizes of the same order of magnitude differ.
+    mantissa: u32,
+}
+
+/// What became of a block that was to be kept.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It rests.
+    Yes,
+    /// It rests already: it was freed before.
+    Before,
+    /// It rests, in place of this block of the same size, which belongs to the caller now.
+    Instead(usize),
+    /// It cannot rest, and still belongs to the caller.
+    No,
+}
+
+impl Shape {
+    pub(crate) const NONE: Self = Self { rows: 0, slots: 0, mantissa: 0 };
+
+    /// The words to spend on the magazine of a tree of `tree_words` words: 1/5 bit a leaf.
+    pub(crate) const fn words_for(tree_words: usize) -> usize {
+        tree_words / 20
+    }
+
+    /// The largest magazine worth having that fits into `words` words, over a tree whose highest
+    /// order is `top`, for sizes of `precision` significant bits.
+    pub(crate) const fn fitting(words: usize, top: Order, precision: u32) -> Self {
+        let mantissa = precision.saturating_sub(1);
+        if mantissa > MOST_MANTISSA || top.get() < ORDERS_BELOW_TOP || words < HEADER {
+            return Self::NONE;
+        }
+        let rows = ((top.get() - ORDERS_BELOW_TOP + 1) as usize) << mantissa;
+        let mut slots = MOST_SLOTS;
+        while slots > FEWEST_SLOTS && rows * (1 + slots) > words - HEADER {
+            slots /= 2;
+        }
+        let room = (words - HEADER) / (1 + slots);
+        Self { rows: if room < rows { room } else { rows }, slots, mantissa }
+    }
+
+    pub(crate) const fn is_none(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// How many words it takes.
+    pub(crate) const fn words(&self) -> usize {
+        if self.is_none() { 0 } else { HEADER + self.rows * (1 + self.slots) }
+    }
+
+    /// The row of blocks of `leaves` leaves.
+    #[inline(always)]
+    fn row(&self, leaves: usize) -> Option<usize> {
+        // The number's first bits, brought to the same place whatever its size.
+        let order = leaves.checked_ilog2()?;
+        let scaled = leaves << self.mantissa;
+        let first_bits = scaled >> order;
+        let row = ((order as usize) << self.mantissa) + first_bits - (1 << self.mantissa);
+        (row < self.rows && first_bits << order == scaled).then_some(row)
+    }
+
+    /// The leaves of the blocks of a row; `None` for a row that no size has.
+    fn leaves(&self, row: usize) -> Option<usize> {
+        let (order, bits) = (row >> self.mantissa, row & ((1 << self.mantissa) - 1));
+        let scaled = ((1 << self.mantissa) + bits) << order;
+        let leaves = scaled >> self.mantissa;
+        (leaves << self.mantissa == scaled).then_some(leaves)
+    }
+}
+
+/// A magazine in its words.
+pub(crate) struct Magazine<'w, W> {
+    words: &'w [W],
+    shape: Shape,
+}
+
+impl<'w, W: Word> Magazine<'w, W> {
+    /// The magazine of that shape at the beginning of the words; none if they are too few.
+    #[inline(always)]
+    pub(crate) fn new(words: &'w [W], shape: Shape) -> Self {
+        Self { words, shape }
+    }
+
+    /// Makes it an empty one, whatever the words hold.
+    pub(crate) fn clear(&self) {
+        self.words.iter().take(self.shape.words()).for_each(|word| word.store(0));
+    }
+
+    /// Forgets all blocks.
+    pub(crate) fn forget(&self) {
+        let peak = self.peak();
+        self.clear();
+        if let Some(word) = self.words.get(PEAK) {
+            word.store(peak);
+        }
+    }
+
+    /// Leaves of resting blocks.
+    #[inline(always)]
+    pub(crate) fn resting(&self) -> usize {
+        self.words.get(RESTING).map_or(0, Word::load)
+    }
+
+    /// The most leaves that were allocated and not resting, as told by [`Self::note_used`].
+    pub(crate) fn peak(&self) -> usize {
+        self.words.get(PEAK).map_or(0, Word::load)
+    }
+
+    /// Notes how many leaves are allocated to the tree now.
+    #[inline(always)]
+    pub(crate) fn note_used(&self, used: usize) {
+        if let Some(peak) = self.words.get(PEAK) {
+            peak.raise(used.saturating_sub(self.resting()));
+        }
+    }
+
+    #[inline(always)]
+    fn row(&self, leaves: usize) -> Option<&'w [W]> {
+        let row = self.shape.row(leaves)?;
+        let stride = 1 + self.shape.slots;
+        self.words.get(HEADER + row * stride..)?.get(..stride)
+    }
+
+    /// The slot of a block of `leaves` leaves: neighbours of one size have different ones.
+    #[inline(always)]
+    fn slot(&self, first: usize, leaves: usize) -> usize {
+        let shift = usize::BITS - (leaves - 1).leading_zeros();
+        (first >> shift) & (self.shape.slots - 1)
+    }
+
+    /// Takes a block of `leaves` leaves, naturally aligned: its first leaf.
+    #[inline(always)]
+    pub(crate) fn take(&self, leaves: usize) -> Option<usize> {
+        let row = self.row(leaves)?;
+        let full = row.first()?.load();
+        if full == 0 {
+            return None;
+        }
+        let slot = full.trailing_zeros() as usize;
+        row[0].clear(1 << slot);
+        let entry = row.get(1 + slot)?.swap(0);
+        if entry == 0 {
+            return None;
+        }
+        self.words[RESTING].sub(leaves);
+        Some(entry - 1)
+    }
+
+    /// Keeps a block that is allocated to the tree, and that the caller gives up.
+    #[inline(always)]
+    pub(crate) fn keep(&self, first: usize, leaves: usize) -> Kept {
+        let Some(row) = self.row(leaves) else { return Kept::No };
+        let slot = self.slot(first, leaves);
+        // A block that grew may lie anywhere; whoever takes one relies on its alignment.
+        if first & (leaves.next_power_of_two() - 1) != 0 || 1 + slot >= row.len() {
+            return Kept::No;
+        }
+        match row[1 + slot].swap(first + 1) {
+            0 => {
+                row[0].set(1 << slot);
+                self.words[RESTING].add(leaves);
+                Kept::Yes
+            }
+            entry if entry == first + 1 => Kept::Before,
+            entry => Kept::Instead(entry - 1),
+        }
+    }
+
+    /// Whether the block of `leaves` leaves at `first` rests.
+    #[inline(always)]
+    pub(crate) fn holds(&self, first: usize, leaves: usize) -> bool {
+        let entry = self.row(leaves).and_then(|row| row.get(1 + self.slot(first, leaves)));
+        entry.is_some_and(|entry| entry.load() == first + 1)
+    }
+
+    /// Gives all blocks to `free`, as first leaf and leaves. O(slots).
+    pub(crate) fn drain(&self, mut free: impl FnMut(usize, usize)) {
+        if self.resting() == 0 {
+            return;
+        }
+        let stride = 1 + self.shape.slots;
+        let rows = self.words.get(HEADER..self.shape.words()).unwrap_or(&[]).chunks_exact(stride);
+        for (number, row) in rows.enumerate() {
+            let Some(leaves) = self.shape.leaves(number) else { continue };
+            row[0].store(0);
+            for slot in &row[1..] {
+                let entry = slot.swap(0);
+                if entry != 0 {
+                    self.words[RESTING].sub(leaves);
+                    free(entry - 1, leaves);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::tree::Plain;
+    use std::vec::Vec;
+
+    fn top(order: u32) -> Order {
+        Order::new(order).unwrap()
+    }
+
+    #[test]
+    fn every_size_has_a_row_of_its_own() {
+        for precision in 0..=4 {
+            let shape = Shape::fitting(100_000, top(24), precision);
+            let mut rows = Vec::new();
+            for leaves in 1..=1 << 14 {
+                if let Some(row) = shape.row(leaves) {
+                    assert_eq!(shape.leaves(row), Some(leaves));
+                    rows.push(row);
+                }
+            }
+            let count = rows.len();
+            rows.sort_unstable();
+            rows.dedup();
+            assert_eq!(rows.len(), count);
+            let significant = precision.max(1);
+            let sizes = (1..=1_usize << 14).filter(|leaves| {
+                let bits = usize::BITS - leaves.leading_zeros();
+                leaves.trailing_zeros() + significant >= bits
+            });
+            assert_eq!(sizes.count(), count);
+        }
+    }
+
+    #[test]
+    fn a_shape_fits_its_words() {
+        for words in 0..2000 {
+            for order in [0, 5, 6, 10, 22, 40] {
+                assert!(Shape::fitting(words, top(order), 3).words() <= words);
+            }
+        }
+        assert!(Shape::fitting(1000, top(22), 9).is_none());
+    }
+
+    #[test]
+    fn a_block_rests_once_and_is_taken_once() {
+        let shape = Shape::fitting(1000, top(16), 3);
+        let words: Vec<Plain> = (0..1000).map(|_| Plain::zero()).collect();
+        let magazine = Magazine::new(&words, shape);
+        assert_eq!(magazine.take(5), None);
+        assert_eq!(magazine.keep(8, 5), Kept::Yes);
+        assert_eq!(magazine.keep(8, 5), Kept::Before);
+        assert!(magazine.holds(8, 5) && !magazine.holds(16, 5) && !magazine.holds(8, 6));
+        assert_eq!(magazine.keep(9, 5), Kept::No);
+        assert_eq!(magazine.keep(8 + 8 * shape.slots, 5), Kept::Instead(8));
+        assert_eq!(magazine.resting(), 5);
+        assert_eq!(magazine.take(6), None);
+        assert_eq!(magazine.take(5), Some(8 + 8 * shape.slots));
+        assert_eq!((magazine.take(5), magazine.resting()), (None, 0));
+    }
+
+    #[test]
+    fn draining_gives_every_block_with_its_size() {
+        let shape = Shape::fitting(1000, top(16), 3);
+        let words: Vec<Plain> = (0..1000).map(|_| Plain::zero()).collect();
+        let magazine = Magazine::new(&words, shape);
+        let blocks = [(0, 1), (2, 2), (4, 3), (8, 5), (16, 7), (32, 20)];
+        for (first, leaves) in blocks {
+            assert_eq!(magazine.keep(first, leaves), Kept::Yes);
+        }
+        let mut drained = Vec::new();
+        magazine.drain(|first, leaves| drained.push((first, leaves)));
+        assert_eq!(drained, blocks);
+        assert_eq!(magazine.resting(), 0);
+        assert_eq!(magazine.take(5), None);
+    }
+
+    #[test]
+    fn without_words_nothing_rests() {
+        let magazine: Magazine<'_, Plain> = Magazine::new(&[], Shape::NONE);
+        assert_eq!((magazine.keep(0, 1), magazine.take(1)), (Kept::No, None));
+        assert!(!magazine.holds(0, 1));
+        magazine.note_used(5);
+        magazine.drain(|_, _| unreachable!());
+        magazine.clear();
+    }
+}

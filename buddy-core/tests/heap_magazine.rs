@@ -1,0 +1,179 @@
+//! Blocks that rest in a heap's magazine are free to everybody, and freeing them again is an error.
+
+use buddy_core::{AllocError, Eager, FreeError, Heap, Lazy, Plain, Policy};
+use std::alloc::Layout;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+const BYTES: usize = 4 << 20;
+
+type TestHeap<P> = Heap<&'static mut [Plain], 16, P>;
+
+fn heap<P: Policy>() -> TestHeap<P> {
+    let memory: Box<[MaybeUninit<u8>]> = Box::new_uninit_slice(BYTES);
+    Heap::from_region(Box::leak(memory)).unwrap()
+}
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 8).unwrap()
+}
+
+fn allocate<P: Policy>(heap: &TestHeap<P>, size: usize) -> NonNull<u8> {
+    heap.allocate(layout(size)).unwrap().cast()
+}
+
+fn free<P: Policy>(heap: &TestHeap<P>, block: NonNull<u8>, size: usize) -> Result<(), FreeError> {
+    // SAFETY: no test uses a block that it freed.
+    unsafe { heap.deallocate(block, layout(size)) }
+}
+
+/// Sizes of one piece and of several.
+const SIZES: [usize; 7] = [16, 32, 48, 80, 100, 512, 900];
+
+#[test]
+fn a_freed_block_is_handed_out_again() {
+    let heap = heap::<Lazy>();
+    for size in SIZES {
+        let _other = allocate(&heap, size);
+        let block = allocate(&heap, size);
+        free(&heap, block, size).unwrap();
+        assert_eq!(allocate(&heap, size), block, "{size}");
+    }
+}
+
+#[test]
+fn a_resting_block_cannot_be_freed_again() {
+    let heap = heap::<Lazy>();
+    for size in SIZES {
+        let block = allocate(&heap, size);
+        let used = heap.total_allocated();
+        free(&heap, block, size).unwrap();
+        let usable = used - heap.total_allocated();
+        let already = FreeError::AlreadyFree { address: block.addr().get() };
+        for _ in 0..3 {
+            assert_eq!(free(&heap, block, size), Err(already));
+            // SAFETY: nobody uses the block.
+            assert_eq!(unsafe { heap.free(block) }, Err(already));
+            assert_eq!(heap.usable_size(block), Err(already));
+            assert_eq!(free(&heap, block, size + 2000), Err(already));
+        }
+        assert_eq!(heap.total_allocated(), used - usable);
+        // Only once does it come back.
+        assert_eq!(allocate(&heap, size), block);
+        assert_ne!(allocate(&heap, size), block);
+    }
+    heap.validate().unwrap();
+}
+
+#[test]
+fn a_pointer_into_a_resting_block_is_free_memory() {
+    let heap = heap::<Lazy>();
+    let block = allocate(&heap, 80);
+    // SAFETY: inside the block.
+    let inside = unsafe { block.add(32) };
+    let address = inside.addr().get();
+    let not_start = FreeError::NotStart { address, block: block.addr().get() };
+    assert_eq!(free(&heap, inside, 16), Err(not_start));
+    free(&heap, block, 80).unwrap();
+    assert_eq!(free(&heap, inside, 16), Err(FreeError::AlreadyFree { address }));
+}
+
+#[test]
+fn a_resting_block_cannot_be_resized() {
+    let heap = heap::<Lazy>();
+    for size in SIZES {
+        let block = allocate(&heap, size);
+        free(&heap, block, size).unwrap();
+        let error = AllocError::Block(FreeError::AlreadyFree { address: block.addr().get() });
+        for new in [1, size, size + 1, 10 * size] {
+            // SAFETY: nobody uses the block.
+            assert_eq!(unsafe { heap.grow(block, layout(size), layout(new)) }, Err(error));
+            let aligned = Layout::from_size_align(new, 1 << 16).unwrap();
+            // SAFETY: nobody uses the block.
+            assert_eq!(unsafe { heap.shrink(block, layout(size), aligned) }, Err(error));
+        }
+    }
+    assert_eq!(heap.total_allocated(), 0);
+}
+
+#[test]
+fn resting_blocks_count_as_free_and_are_no_blocks() {
+    let heap = heap::<Lazy>();
+    let blocks: Vec<_> = SIZES.iter().map(|size| (allocate(&heap, *size), *size)).collect();
+    let peak = heap.total_allocated();
+    for (block, size) in &blocks {
+        free(&heap, *block, *size).unwrap();
+    }
+    assert_eq!(heap.total_allocated(), 0);
+    assert_eq!(heap.total_free(), heap.size());
+    allocate(&heap, 16);
+    let statistics = heap.statistics();
+    assert_eq!((statistics.used(), statistics.blocks()), (1, 1));
+    assert_eq!(statistics.peak() * 16, peak);
+    assert_eq!(heap.walk().filter(|block| block.used).count(), 1);
+}
+
+#[test]
+fn what_rests_is_never_in_the_way() {
+    let heap = heap::<Lazy>();
+    let largest = heap.statistics().largest_free() * 16;
+    // As many small blocks as there are, freed in an order that leaves the magazine full.
+    let mut blocks = Vec::new();
+    while let Ok(block) = heap.allocate(layout(48)) {
+        blocks.push(block.cast::<u8>());
+    }
+    for block in blocks.iter().rev() {
+        free(&heap, *block, 48).unwrap();
+    }
+    let whole = allocate(&heap, largest);
+    free(&heap, whole, largest).unwrap();
+    let aligned = Layout::from_size_align(largest / 2, 1 << 16).unwrap();
+    for block in &blocks[..100] {
+        assert!(heap.contains(*block));
+        let _small = allocate(&heap, 48);
+    }
+    // SAFETY: the block is not used.
+    unsafe { heap.deallocate(heap.allocate(aligned).unwrap().cast(), aligned) }.unwrap();
+    heap.validate().unwrap();
+}
+
+#[test]
+fn a_block_that_grew_past_its_alignment_is_not_kept_for_aligned_requests() {
+    let heap = heap::<Lazy>();
+    for _ in 0..40 {
+        let small = allocate(&heap, 16);
+        // SAFETY: the block is not used under its old pointer.
+        let grown = unsafe { heap.grow(small, layout(16), layout(64)) }.unwrap().cast::<u8>();
+        free(&heap, grown, 64).unwrap();
+        let aligned = Layout::from_size_align(64, 64).unwrap();
+        let block = heap.allocate(aligned).unwrap().cast::<u8>();
+        assert_eq!(block.addr().get() % 64, 0);
+    }
+}
+
+#[test]
+fn an_eager_heap_keeps_nothing_back() {
+    let heap = heap::<Eager>();
+    let whole = heap.statistics();
+    for size in SIZES {
+        let block = allocate(&heap, size);
+        free(&heap, block, size).unwrap();
+        assert!(free(&heap, block, size).is_err());
+    }
+    assert_eq!(heap.statistics().largest_free(), whole.largest_free());
+}
+
+#[test]
+fn free_all_forgets_what_rests() {
+    let mut heap = heap::<Lazy>();
+    let blocks: Vec<_> = (0..50).map(|_| allocate(&heap, 80)).collect();
+    for block in &blocks[..25] {
+        free(&heap, *block, 80).unwrap();
+    }
+    // SAFETY: no block is used.
+    unsafe { heap.free_all() };
+    assert_eq!(heap.total_free(), heap.size());
+    let again: std::collections::HashSet<_> = (0..50).map(|_| allocate(&heap, 80)).collect();
+    assert_eq!(again.len(), 50);
+    heap.validate().unwrap();
+}
