@@ -1,6 +1,6 @@
 //! Magazines: freed blocks kept by size, to be handed out again without a change of the tree.
 //!
-//! A magazine has a row for every size of up to [`Shape::mantissa`] + 1 significant bits, and in a row
+//! A magazine has a row for every size of up to `mantissa` + 1 significant bits, and in a row
 //! a power of two of slots. A block has one slot it can rest in, by its number, so one look tells
 //! whether it rests: that keeps a second free an error. To the tree a resting block is allocated.
 //!
@@ -33,8 +33,14 @@ const MOST_MANTISSA: u32 = 3;
 pub(crate) struct Shape {
     rows: usize,
     slots: usize,
-    /// The bits behind the first by which sizes of the same order of magnitude differ.
-    mantissa: u32,
+}
+
+/// The blocks of one size.
+#[derive(Clone, Copy)]
+struct Class {
+    row: usize,
+    /// The order of the next power of two: what they are aligned to.
+    natural: u32,
 }
 
 /// What became of a block that was to be kept.
@@ -51,7 +57,7 @@ pub(crate) enum Kept {
 }
 
 impl Shape {
-    pub(crate) const NONE: Self = Self { rows: 0, slots: 0, mantissa: 0 };
+    pub(crate) const NONE: Self = Self { rows: 0, slots: 0 };
 
     /// The words to spend on the magazine of a tree of `tree_words` words: 1/5 bit a leaf.
     pub(crate) const fn words_for(tree_words: usize) -> usize {
@@ -61,8 +67,9 @@ impl Shape {
     /// The largest magazine worth having that fits into `words` words, over a tree whose highest
     /// order is `top`, for sizes of `precision` significant bits.
     pub(crate) const fn fitting(words: usize, top: Order, precision: u32) -> Self {
-        let mantissa = precision.saturating_sub(1);
-        if mantissa > MOST_MANTISSA || top.get() < ORDERS_BELOW_TOP || words < HEADER {
+        let mantissa = mantissa(precision);
+        let is_too_fine = precision > MOST_MANTISSA + 1;
+        if is_too_fine || top.get() < ORDERS_BELOW_TOP || words < HEADER {
             return Self::NONE;
         }
         let rows = ((top.get() - ORDERS_BELOW_TOP + 1) as usize) << mantissa;
@@ -71,7 +78,7 @@ impl Shape {
             slots /= 2;
         }
         let room = (words - HEADER) / (1 + slots);
-        Self { rows: if room < rows { room } else { rows }, slots, mantissa }
+        Self { rows: if room < rows { room } else { rows }, slots }
     }
 
     pub(crate) const fn is_none(&self) -> bool {
@@ -82,16 +89,43 @@ impl Shape {
     pub(crate) const fn words(&self) -> usize {
         if self.is_none() { 0 } else { HEADER + self.rows * (1 + self.slots) }
     }
+}
 
-    /// The row of blocks of `leaves` leaves.
+/// The bits behind the first by which sizes of one order of magnitude differ; 0 also where they are
+/// too many for a magazine.
+pub(crate) const fn mantissa(precision: u32) -> u32 {
+    match precision.saturating_sub(1) {
+        bits if bits <= MOST_MANTISSA => bits,
+        _ => 0,
+    }
+}
+
+/// A magazine in its words.
+pub(crate) struct Magazine<'w, W> {
+    words: &'w [W],
+    shape: Shape,
+    /// A constant of the heap's policy: a parameter of every computation here.
+    mantissa: u32,
+}
+
+impl<'w, W: Word> Magazine<'w, W> {
+    /// The magazine of that shape at the beginning of the words.
     #[inline(always)]
-    fn row(&self, leaves: usize) -> Option<usize> {
+    pub(crate) fn new(words: &'w [W], shape: Shape, mantissa: u32) -> Self {
+        Self { words, shape, mantissa }
+    }
+
+    /// The class of blocks of `leaves` leaves; `None` if there is no row for them.
+    #[inline(always)]
+    fn class(&self, leaves: usize) -> Option<Class> {
         // The number's first bits, brought to the same place whatever its size.
         let order = leaves.checked_ilog2()?;
         let scaled = leaves << self.mantissa;
         let first_bits = scaled >> order;
         let row = ((order as usize) << self.mantissa) + first_bits - (1 << self.mantissa);
-        (row < self.rows && first_bits << order == scaled).then_some(row)
+        let has_row = row < self.shape.rows && first_bits << order == scaled;
+        let natural = order + u32::from(first_bits != 1 << self.mantissa);
+        has_row.then_some(Class { row, natural })
     }
 
     /// The leaves of the blocks of a row; `None` for a row that no size has.
@@ -100,20 +134,6 @@ impl Shape {
         let scaled = ((1 << self.mantissa) + bits) << order;
         let leaves = scaled >> self.mantissa;
         (leaves << self.mantissa == scaled).then_some(leaves)
-    }
-}
-
-/// A magazine in its words.
-pub(crate) struct Magazine<'w, W> {
-    words: &'w [W],
-    shape: Shape,
-}
-
-impl<'w, W: Word> Magazine<'w, W> {
-    /// The magazine of that shape at the beginning of the words; none if they are too few.
-    #[inline(always)]
-    pub(crate) fn new(words: &'w [W], shape: Shape) -> Self {
-        Self { words, shape }
     }
 
     /// Makes it an empty one, whatever the words hold.
@@ -149,25 +169,25 @@ impl<'w, W: Word> Magazine<'w, W> {
         }
     }
 
+    /// A row: first the word that tells which slots are full, then the slots.
     #[inline(always)]
-    fn row(&self, leaves: usize) -> Option<&'w [W]> {
-        let row = self.shape.row(leaves)?;
+    fn row(&self, class: Class) -> Option<&'w [W]> {
         let stride = 1 + self.shape.slots;
-        self.words.get(HEADER + row * stride..)?.get(..stride)
+        let at = HEADER + class.row * stride;
+        self.words.get(at..at + stride)
     }
 
-    /// The slot of a block of `leaves` leaves: neighbours of one size have different ones.
+    /// The slot of a block: neighbours have different ones.
     #[inline(always)]
-    fn slot(&self, first: usize, leaves: usize) -> usize {
-        let shift = usize::BITS - (leaves - 1).leading_zeros();
-        (first >> shift) & (self.shape.slots - 1)
+    fn slot(&self, first: usize, class: Class) -> usize {
+        (first >> class.natural) & (self.shape.slots - 1)
     }
 
     /// Takes a block of `leaves` leaves, naturally aligned: its first leaf.
     #[inline(always)]
     pub(crate) fn take(&self, leaves: usize) -> Option<usize> {
-        let row = self.row(leaves)?;
-        let full = row.first()?.load();
+        let row = self.row(self.class(leaves)?)?;
+        let full = row[0].load();
         if full == 0 {
             return None;
         }
@@ -184,27 +204,30 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// Keeps a block that is allocated to the tree, and that the caller gives up.
     #[inline(always)]
     pub(crate) fn keep(&self, first: usize, leaves: usize) -> Kept {
-        let Some(row) = self.row(leaves) else { return Kept::No };
-        let slot = self.slot(first, leaves);
+        let Some(class) = self.class(leaves) else { return Kept::No };
         // A block that grew may lie anywhere; whoever takes one relies on its alignment.
-        if first & (leaves.next_power_of_two() - 1) != 0 || 1 + slot >= row.len() {
+        if first >> class.natural << class.natural != first {
             return Kept::No;
         }
-        match row[1 + slot].swap(first + 1) {
+        let slot = self.slot(first, class);
+        let Some(row) = self.row(class) else { return Kept::No };
+        let Some(entry) = row.get(1 + slot) else { return Kept::No };
+        match entry.swap(first + 1) {
             0 => {
                 row[0].set(1 << slot);
                 self.words[RESTING].add(leaves);
                 Kept::Yes
             }
-            entry if entry == first + 1 => Kept::Before,
-            entry => Kept::Instead(entry - 1),
+            old if old == first + 1 => Kept::Before,
+            old => Kept::Instead(old - 1),
         }
     }
 
     /// Whether the block of `leaves` leaves at `first` rests.
     #[inline(always)]
     pub(crate) fn holds(&self, first: usize, leaves: usize) -> bool {
-        let entry = self.row(leaves).and_then(|row| row.get(1 + self.slot(first, leaves)));
+        let Some(class) = self.class(leaves) else { return false };
+        let entry = self.row(class).and_then(|row| row.get(1 + self.slot(first, class)));
         entry.is_some_and(|entry| entry.load() == first + 1)
     }
 
@@ -216,7 +239,7 @@ impl<'w, W: Word> Magazine<'w, W> {
         let stride = 1 + self.shape.slots;
         let rows = self.words.get(HEADER..self.shape.words()).unwrap_or(&[]).chunks_exact(stride);
         for (number, row) in rows.enumerate() {
-            let Some(leaves) = self.shape.leaves(number) else { continue };
+            let Some(leaves) = self.leaves(number) else { continue };
             row[0].store(0);
             for slot in &row[1..] {
                 let entry = slot.swap(0);
@@ -244,11 +267,13 @@ mod tests {
     fn every_size_has_a_row_of_its_own() {
         for precision in 0..=4 {
             let shape = Shape::fitting(100_000, top(24), precision);
+            let magazine: Magazine<'_, Plain> = Magazine::new(&[], shape, mantissa(precision));
             let mut rows = Vec::new();
             for leaves in 1..=1 << 14 {
-                if let Some(row) = shape.row(leaves) {
-                    assert_eq!(shape.leaves(row), Some(leaves));
-                    rows.push(row);
+                if let Some(class) = magazine.class(leaves) {
+                    assert_eq!(magazine.leaves(class.row), Some(leaves));
+                    assert_eq!(1 << class.natural, leaves.next_power_of_two());
+                    rows.push(class.row);
                 }
             }
             let count = rows.len();
@@ -278,7 +303,7 @@ mod tests {
     fn a_block_rests_once_and_is_taken_once() {
         let shape = Shape::fitting(1000, top(16), 3);
         let words: Vec<Plain> = (0..1000).map(|_| Plain::zero()).collect();
-        let magazine = Magazine::new(&words, shape);
+        let magazine = Magazine::new(&words, shape, 2);
         assert_eq!(magazine.take(5), None);
         assert_eq!(magazine.keep(8, 5), Kept::Yes);
         assert_eq!(magazine.keep(8, 5), Kept::Before);
@@ -295,7 +320,7 @@ mod tests {
     fn draining_gives_every_block_with_its_size() {
         let shape = Shape::fitting(1000, top(16), 3);
         let words: Vec<Plain> = (0..1000).map(|_| Plain::zero()).collect();
-        let magazine = Magazine::new(&words, shape);
+        let magazine = Magazine::new(&words, shape, 2);
         let blocks = [(0, 1), (2, 2), (4, 3), (8, 5), (16, 7), (32, 20)];
         for (first, leaves) in blocks {
             assert_eq!(magazine.keep(first, leaves), Kept::Yes);
@@ -309,7 +334,7 @@ mod tests {
 
     #[test]
     fn without_words_nothing_rests() {
-        let magazine: Magazine<'_, Plain> = Magazine::new(&[], Shape::NONE);
+        let magazine: Magazine<'_, Plain> = Magazine::new(&[], Shape::NONE, 2);
         assert_eq!((magazine.keep(0, 1), magazine.take(1)), (Kept::No, None));
         assert!(!magazine.holds(0, 1));
         magazine.note_used(5);

@@ -2,7 +2,7 @@
 
 use super::region::{Regions, Span};
 use super::{BuildError, ExclusiveStorage, Heap, RegionError, ZeroedWord};
-use crate::magazine::{Magazine, Shape};
+use crate::magazine::{Magazine, Shape, mantissa};
 use crate::tree::{Policy, Storage, Tree, Word};
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -66,7 +66,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             Shape::NONE
         };
         if !zeroed {
-            Magazine::new(spare, magazine).clear();
+            Magazine::new(spare, magazine, mantissa(P::PRECISION)).clear();
         }
         Self { tree: Some(tree), magazine, tree_words, ..Self::empty() }
     }

@@ -38,7 +38,7 @@ pub use inspect::Block;
 pub use owned::BuddyAllocator;
 pub use storage::{ExclusiveStorage, ZeroedWord};
 
-use crate::magazine::{Kept, Magazine, Shape};
+use crate::magazine::{Kept, Magazine, Shape, mantissa};
 use crate::tree::{Kind, Lazy, Policy, Storage, Tree};
 use core::alloc::Layout;
 use core::fmt;
@@ -283,7 +283,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             Some(tree) if !self.magazine.is_none() => tree.words_from(self.tree_words),
             _ => &[],
         };
-        Magazine::new(words, self.magazine)
+        Magazine::new(words, self.magazine, mantissa(P::PRECISION))
     }
 
     #[inline(always)]

@@ -10,7 +10,7 @@
 use super::Tree;
 use super::block::{Block, Pieces};
 use super::geometry::record;
-use super::node::{self, CONT, FREE, HEAD};
+use super::node::{self, FREE, HEAD};
 use super::order::Order;
 use super::policy::Policy;
 use super::word::{Storage, Word, node_shift};
@@ -34,11 +34,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if shift + 2 == <S::Word as Word>::BITS && self.continues(block) {
             return false;
         }
-        let freed = word.update(|old| {
-            let here = old >> shift;
-            let is_whole = here & 3 == HEAD && here >> 2 & 3 != CONT;
-            is_whole.then_some(old ^ ((HEAD ^ FREE) << shift))
-        });
+        let freed =
+            word.update(|old| node::is_whole(old, shift).then_some(old ^ ((HEAD ^ FREE) << shift)));
         if freed.is_ok() {
             self.count_free(block.order(), 1);
             self.settle_or_activate(block);

@@ -401,9 +401,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     #[inline]
     pub fn free_sized(&self, first: usize, leaves: usize) -> Result<(), FreeError> {
         if leaves.is_power_of_two() && first & (leaves - 1) == 0 && self.holds(first, leaves) {
-            let order = Order::largest_at_start(first, first + leaves);
+            let order = Order::of(leaves);
             if order.get() <= self.geometry.top {
-                let block = Block::new(order, first >> order.get());
+                let block = Block::containing(order, first);
                 if self.free_block(block) {
                     self.count_freed(leaves);
                     return Ok(());
@@ -413,14 +413,17 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.free_sized_run(first, leaves)
     }
 
-    /// Whether an allocated block of exactly `leaves` leaves starts at leaf `first`.
+    /// Whether an allocated block of exactly `leaves` leaves starts at leaf `first`, which must lie
+    /// in the tree's capacity.
     #[inline]
     pub(crate) fn has_block(&self, first: usize, leaves: usize) -> bool {
-        if leaves.is_power_of_two() && first & (leaves - 1) == 0 && self.holds(first, leaves) {
-            let order = Order::largest_at_start(first, first + leaves);
+        if leaves.is_power_of_two() && first & (leaves - 1) == 0 {
+            let order = Order::of(leaves);
             if order.get() <= self.geometry.top {
                 let block = Block::containing(order, first);
-                return self.state(block) == HEAD && !self.continues(block);
+                let (word, shift) = self.node(block);
+                let is_last = shift + 2 == <S::Word as Word>::BITS;
+                return node::is_whole(word.load(), shift) && !(is_last && self.continues(block));
             }
         }
         self.has_run(first, leaves)

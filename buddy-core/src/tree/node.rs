@@ -27,6 +27,14 @@ pub(super) const fn state(word: usize, shift: u32) -> usize {
     (word >> shift) & NODE
 }
 
+/// Whether the node at `shift` is an allocated block of one piece, as far as the word tells: of the
+/// last node it does not tell whether the run goes on.
+#[inline(always)]
+pub(super) const fn is_whole(word: usize, shift: u32) -> bool {
+    let here = word >> shift;
+    here & NODE == HEAD && here >> 2 & NODE != CONT
+}
+
 /// The word with the node at `shift` changed.
 #[inline(always)]
 pub(super) const fn with_state(word: usize, shift: u32, state: usize) -> usize {

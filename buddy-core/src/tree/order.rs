@@ -36,6 +36,12 @@ impl Order {
         }
     }
 
+    /// The order of a power of two of leaves.
+    #[inline(always)]
+    pub(super) const fn of(leaves: usize) -> Self {
+        Self(leaves.trailing_zeros())
+    }
+
     /// The largest order whose blocks lie whole in `first..end` at their natural alignment when
     /// they start at `first`. The range must not be empty.
     #[inline]
