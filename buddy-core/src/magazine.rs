@@ -59,9 +59,11 @@ pub(crate) enum Kept {
 impl Shape {
     pub(crate) const NONE: Self = Self { rows: 0, slots: 0 };
 
-    /// The words to spend on the magazine of a tree of `tree_words` words: 1/5 bit a leaf.
-    pub(crate) const fn words_for(tree_words: usize) -> usize {
-        tree_words / 20
+    /// The words to spend on the magazine of a tree of `tree_words` words over `leaves` leaves: what
+    /// both together may take is 4.29 bits a leaf, which leaves nothing for those of small trees.
+    pub(crate) const fn words_for<W: Word>(leaves: usize, tree_words: usize) -> usize {
+        let both = (leaves / 100).saturating_mul(429) / W::BITS as usize;
+        both.saturating_sub(tree_words)
     }
 
     /// The largest magazine worth having that fits into `words` words, over a tree whose highest

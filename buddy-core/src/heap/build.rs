@@ -46,13 +46,17 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     pub const fn metadata_words(bytes: usize) -> usize {
         match bytes / MIN_BLOCK {
             0 => usize::MAX,
-            leaves => Self::with_magazine(Tree::<S, P>::metadata_words_for(leaves)),
+            leaves => Self::with_magazine(leaves, Tree::<S, P>::metadata_words_for(leaves)),
         }
     }
 
-    /// The words of a tree and its magazine.
-    pub(super) const fn with_magazine(tree_words: usize) -> usize {
-        if P::LAZY { tree_words.saturating_add(Shape::words_for(tree_words)) } else { tree_words }
+    /// The words of a tree of `tree_words` words over `leaves` leaves, and of its magazine.
+    pub(super) const fn with_magazine(leaves: usize, tree_words: usize) -> usize {
+        if P::LAZY {
+            tree_words.saturating_add(Shape::words_for::<S::Word>(leaves, tree_words))
+        } else {
+            tree_words
+        }
     }
 
     /// A heap without regions over a tree. `zeroed`: the storage behind the tree's words holds
@@ -127,7 +131,8 @@ impl<S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usiz
         let words = storage.words().len();
         // A leaf takes more than 4 bits.
         let limit = words.saturating_mul(<S::Word as Word>::BITS as usize / 4);
-        let fits = |leaves| Self::with_magazine(Tree::<S, P>::metadata_words(0..leaves)) <= words;
+        let fits =
+            |leaves| Self::with_magazine(leaves, Tree::<S, P>::metadata_words(0..leaves)) <= words;
         let leaves = largest(limit.min(Self::most_leaves()), fits).max(1);
         let tree = Tree::reserved(storage, 0..leaves)?;
         Ok(Self::with_tree(tree, false))
@@ -312,7 +317,7 @@ impl<'a, W: ZeroedWord, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let bytes = span.bytes.checked_sub(unaligned)?;
         let metadata = |leaves: usize| {
             let words = Tree::<&'a mut [W], P>::metadata_words(first..first + leaves);
-            Self::with_magazine(words).saturating_mul(size_of::<W>())
+            Self::with_magazine(leaves, words).saturating_mul(size_of::<W>())
         };
         let fits = |leaves| metadata(leaves).saturating_add(leaves * MIN_BLOCK) <= bytes;
         let leaves = largest(bytes / MIN_BLOCK, fits);

@@ -98,7 +98,7 @@ impl<const HEAP: usize, const MIN_BLOCK: usize> BuddyAllocator<HEAP, MIN_BLOCK> 
 
     const METADATA_WORDS: usize = {
         let tree = Tree::<Box<[Plain]>, Lazy>::metadata_words(0..Self::LEAVES);
-        Heap::<Box<[Plain]>, MIN_BLOCK, Lazy, 1>::with_magazine(tree)
+        Heap::<Box<[Plain]>, MIN_BLOCK, Lazy, 1>::with_magazine(Self::LEAVES, tree)
     };
 
     /// A heap whose memory starts zeroed, or uninitialised. Its pages are not touched: where the
