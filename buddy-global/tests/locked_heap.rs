@@ -9,8 +9,11 @@ use core::ptr::NonNull;
 
 const KIB_64: usize = 64 << 10;
 
+/// Memory on a boundary of 64 KiB, so that blocks lie the same way every time.
 fn leaked(bytes: usize) -> &'static mut [MaybeUninit<u8>] {
-    vec![MaybeUninit::uninit(); bytes].leak()
+    let memory = vec![MaybeUninit::uninit(); bytes + KIB_64].leak();
+    let skipped = memory.as_ptr().addr().wrapping_neg() % KIB_64;
+    &mut memory[skipped..][..bytes]
 }
 
 fn heap() -> LockedHeap {
@@ -67,9 +70,7 @@ fn an_array_goes_to_the_first_of_two_heaps() {
 fn halves_of_one_memory_merge() {
     let heap = LockedHeap::<64>::empty();
     heap.init_metadata((0..1000).map(|_| Plain::default()).collect::<Vec<_>>().leak()).unwrap();
-    let whole = Layout::from_size_align(2 * KIB_64, 2 * KIB_64).unwrap();
-    // SAFETY: the size is not 0.
-    let start = NonNull::new(unsafe { std::alloc::alloc(whole) }).unwrap();
+    let start = NonNull::from(leaked(2 * KIB_64)).cast::<u8>();
     // SAFETY: the first half of leaked memory.
     let low = unsafe { heap.add_raw(start, KIB_64) }.unwrap();
     // SAFETY: inside the leaked memory.
