@@ -7,18 +7,18 @@
 //! Words, in the metadata behind the tree's own:
 //!
 //! ```text
-//! | RESTING | PEAK | row 0: which slots are full, slots | row 1: .. | ..
+//! | SLACK | row 0: which slots are full, slots | row 1: .. | ..
 //! ```
 //!
 //! - **M1** A slot holds 0, or the number + 1 of the first leaf of a block of its row's size that is
 //!   allocated to the tree and belongs to nobody: whoever swaps it out of the slot owns it.
-//! - **M2** RESTING counts the leaves of all slots.
+//! - **M2** SLACK is how far the leaves that are held now, allocated and not resting, are below the
+//!   most that ever were. (So a change of it is one subtraction, and the peak costs no other look.)
 
 use crate::tree::{Order, Word};
 
-const RESTING: usize = 0;
-const PEAK: usize = 1;
-const HEADER: usize = 2;
+const SLACK: usize = 0;
+const HEADER: usize = 1;
 
 /// Slots of a row: few in small heaps, where a resting block may be in the way of others.
 const MOST_SLOTS: usize = 32;
@@ -143,32 +143,39 @@ impl<'w, W: Word> Magazine<'w, W> {
         self.words.iter().take(self.shape.words()).for_each(|word| word.store(0));
     }
 
-    /// Forgets all blocks.
-    pub(crate) fn forget(&self) {
-        let peak = self.peak();
-        self.clear();
-        if let Some(word) = self.words.get(PEAK) {
-            word.store(peak);
-        }
-    }
-
-    /// Leaves of resting blocks.
-    #[inline(always)]
+    /// Leaves of resting blocks. O(rows).
     pub(crate) fn resting(&self) -> usize {
-        self.words.get(RESTING).map_or(0, Word::load)
+        let full_slots = |row: &[W]| row[1..].iter().filter(|slot| slot.load() != 0).count();
+        self.rows().map(|(leaves, row)| full_slots(row) * leaves).sum()
     }
 
-    /// The most leaves that were allocated and not resting, as told by [`Self::note_used`].
-    pub(crate) fn peak(&self) -> usize {
-        self.words.get(PEAK).map_or(0, Word::load)
+    /// How far the leaves held now are below the most that were held at one time.
+    pub(crate) fn slack(&self) -> usize {
+        self.words.get(SLACK).map_or(0, Word::load)
     }
 
-    /// Notes how many leaves are allocated to the tree now.
+    /// Notes that leaves are held that were free.
     #[inline(always)]
-    pub(crate) fn note_used(&self, used: usize) {
-        if let Some(peak) = self.words.get(PEAK) {
-            peak.raise(used.saturating_sub(self.resting()));
+    pub(crate) fn note_taken(&self, leaves: usize) {
+        if let Some(slack) = self.words.get(SLACK) {
+            // At a new peak, no slack is left.
+            let _ = slack.update(|old| Some(old.saturating_sub(leaves)));
         }
+    }
+
+    /// Notes that leaves are free that were held.
+    #[inline(always)]
+    pub(crate) fn note_given(&self, leaves: usize) {
+        if let Some(slack) = self.words.get(SLACK) {
+            slack.add(leaves);
+        }
+    }
+
+    /// The rows of all sizes there are, with the leaves of their blocks.
+    fn rows(&self) -> impl Iterator<Item = (usize, &'w [W])> {
+        let words = self.words.get(HEADER..self.shape.words()).unwrap_or(&[]);
+        let rows = words.chunks_exact(1 + self.shape.slots).enumerate();
+        rows.filter_map(|(number, row)| Some((self.leaves(number)?, row)))
     }
 
     /// A row: first the word that tells which slots are full, then the slots.
@@ -196,11 +203,7 @@ impl<'w, W: Word> Magazine<'w, W> {
         let slot = full.trailing_zeros() as usize;
         row[0].clear(1 << slot);
         let entry = row.get(1 + slot)?.swap(0);
-        if entry == 0 {
-            return None;
-        }
-        self.words[RESTING].sub(leaves);
-        Some(entry - 1)
+        entry.checked_sub(1)
     }
 
     /// Keeps a block that is allocated to the tree, and that the caller gives up.
@@ -217,7 +220,6 @@ impl<'w, W: Word> Magazine<'w, W> {
         match entry.swap(first + 1) {
             0 => {
                 row[0].set(1 << slot);
-                self.words[RESTING].add(leaves);
                 Kept::Yes
             }
             old if old == first + 1 => Kept::Before,
@@ -233,24 +235,17 @@ impl<'w, W: Word> Magazine<'w, W> {
         entry.is_some_and(|entry| entry.load() == first + 1)
     }
 
-    /// Gives all blocks to `free`, as first leaf and leaves. O(slots).
-    pub(crate) fn drain(&self, mut free: impl FnMut(usize, usize)) {
-        if self.resting() == 0 {
-            return;
-        }
-        let stride = 1 + self.shape.slots;
-        let rows = self.words.get(HEADER..self.shape.words()).unwrap_or(&[]).chunks_exact(stride);
-        for (number, row) in rows.enumerate() {
-            let Some(leaves) = self.leaves(number) else { continue };
+    /// Gives all blocks to `free`, as first leaf and leaves; says whether there were any. O(slots).
+    pub(crate) fn drain(&self, mut free: impl FnMut(usize, usize)) -> bool {
+        let mut any = false;
+        for (leaves, row) in self.rows() {
             row[0].store(0);
-            for slot in &row[1..] {
-                let entry = slot.swap(0);
-                if entry != 0 {
-                    self.words[RESTING].sub(leaves);
-                    free(entry - 1, leaves);
-                }
+            for entry in row[1..].iter().map(|slot| slot.swap(0)).filter(|entry| *entry != 0) {
+                free(entry - 1, leaves);
+                any = true;
             }
         }
+        any
     }
 }
 
@@ -328,7 +323,7 @@ mod tests {
             assert_eq!(magazine.keep(first, leaves), Kept::Yes);
         }
         let mut drained = Vec::new();
-        magazine.drain(|first, leaves| drained.push((first, leaves)));
+        assert!(magazine.drain(|first, leaves| drained.push((first, leaves))));
         assert_eq!(drained, blocks);
         assert_eq!(magazine.resting(), 0);
         assert_eq!(magazine.take(5), None);
@@ -339,8 +334,9 @@ mod tests {
         let magazine: Magazine<'_, Plain> = Magazine::new(&[], Shape::NONE, 2);
         assert_eq!((magazine.keep(0, 1), magazine.take(1)), (Kept::No, None));
         assert!(!magazine.holds(0, 1));
-        magazine.note_used(5);
-        magazine.drain(|_, _| unreachable!());
+        magazine.note_taken(5);
+        magazine.note_given(5);
+        assert!(!magazine.drain(|_, _| unreachable!()));
         magazine.clear();
     }
 }

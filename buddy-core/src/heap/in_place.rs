@@ -152,11 +152,15 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             return Err(NoBlock);
         }
         match new.cmp(&old) {
-            Ordering::Less => tree.shrink(first, old, new).map(|()| true).map_err(|_| NoBlock),
+            Ordering::Less => {
+                tree.shrink(first, old, new).map_err(|_| NoBlock)?;
+                self.magazine(tree).note_given(old - new);
+                Ok(true)
+            }
             Ordering::Equal => Ok(true),
             Ordering::Greater => match tree.grow(first, old, new) {
                 Ok(()) => {
-                    self.magazine().note_used(tree.used());
+                    self.magazine(tree).note_taken(new - old);
                     Ok(true)
                 }
                 Err(GrowError::Block(_)) => Err(NoBlock),

@@ -36,7 +36,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     pub fn usable_size(&self, ptr: NonNull<u8>) -> Result<usize, FreeError> {
         if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
             match tree.leaves_of(first) {
-                Ok(leaves) if !self.magazine().holds(first, leaves) => {
+                Ok(leaves) if !self.magazine(tree).holds(first, leaves) => {
                     return Ok(leaves * MIN_BLOCK);
                 }
                 Ok(_) => return Err(FreeError::AlreadyFree { address: ptr.addr().get() }),
@@ -58,20 +58,20 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         self.total_leaves() * MIN_BLOCK
     }
 
-    /// The bytes of all free blocks. O(1).
+    /// The bytes of all free blocks. O(sizes that the magazine has).
     #[must_use]
     pub fn total_free(&self) -> usize {
         self.tree
             .as_ref()
-            .map_or(0, |tree| (tree.free_leaves() + self.magazine().resting()) * MIN_BLOCK)
+            .map_or(0, |tree| (tree.free_leaves() + self.magazine(tree).resting()) * MIN_BLOCK)
     }
 
-    /// The usable bytes of all allocated blocks. O(1).
+    /// The usable bytes of all allocated blocks. O(sizes that the magazine has).
     #[must_use]
     pub fn total_allocated(&self) -> usize {
         self.tree
             .as_ref()
-            .map_or(0, |tree| tree.used().saturating_sub(self.magazine().resting()) * MIN_BLOCK)
+            .map_or(0, |tree| tree.used().saturating_sub(self.magazine(tree).resting()) * MIN_BLOCK)
     }
 
     /// Used, free, peak, blocks by order, fragmentation: all in leaves of `MIN_BLOCK` bytes; the
@@ -92,12 +92,16 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// ```
     #[must_use]
     pub fn statistics(&self) -> Statistics {
+        let Some(tree) = &self.tree else {
+            return Statistics::EMPTY;
+        };
         self.settle();
-        let statistics = self.tree.as_ref().map_or(Statistics::EMPTY, Tree::statistics);
+        let statistics = tree.statistics();
         if self.magazine.is_none() {
             return statistics;
         }
-        statistics.with_peak(self.magazine().peak())
+        let peak = statistics.used() + self.magazine(tree).slack();
+        statistics.with_peak(peak)
     }
 
     /// The blocks, free and allocated, in the order in which their regions were added, in each by
@@ -137,10 +141,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// Merges everything that the policy left unmerged.
     pub fn settle(&self) {
         if let Some(tree) = &self.tree {
-            self.magazine().drain(|first, leaves| {
-                // Allocated to the tree (M1): this cannot fail.
-                let _ = tree.free_sized(first, leaves);
-            });
+            self.settle_magazine(tree);
             tree.settle();
         }
     }

@@ -221,38 +221,53 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// # Safety
     /// No block of this heap is used any more.
     pub unsafe fn free_all(&mut self) {
+        let held = self.total_allocated() / MIN_BLOCK;
         if let Some(tree) = &mut self.tree {
             tree.reset();
         }
-        self.magazine().forget();
+        if let Some(tree) = &self.tree {
+            let magazine = self.magazine(tree);
+            let slack = magazine.slack();
+            magazine.clear();
+            magazine.note_given(slack + held);
+        }
     }
 
     /// Allocates leaves from the magazine, or from the tree.
     #[inline]
     fn take_leaves(&self, tree: &Tree<S, P>, leaves: usize, align: usize) -> Option<usize> {
-        let magazine = self.magazine();
         let by_nature = align <= MIN_BLOCK
             || (align <= self.natural && align / MIN_BLOCK <= leaves.next_power_of_two());
-        let taken = if by_nature {
-            magazine.take(leaves).or_else(|| tree.allocate_exact(leaves).ok())
-        } else {
-            None
+        let magazine = self.magazine(tree);
+        let taken = if by_nature { magazine.take(leaves) } else { None };
+        let taken = match taken {
+            Some(first) => first,
+            None => self.take_from_tree(tree, leaves, align, by_nature)?,
         };
-        let taken = taken.or_else(|| self.take_slowly(tree, leaves, align));
-        magazine.note_used(tree.used());
-        taken
+        magazine.note_taken(leaves);
+        Some(taken)
     }
 
-    /// What natural alignment does not serve, and requests that what rests may be in the way of.
     #[inline(never)]
-    fn take_slowly(&self, tree: &Tree<S, P>, leaves: usize, align: usize) -> Option<usize> {
-        let aligned = || self.allocate_aligned(tree, leaves, align);
-        let taken = if align > MIN_BLOCK { aligned() } else { None };
-        if taken.is_some() || self.magazine().resting() == 0 {
-            return taken;
-        }
-        self.settle();
-        if align > MIN_BLOCK { aligned() } else { tree.allocate_exact(leaves).ok() }
+    fn take_from_tree(
+        &self,
+        tree: &Tree<S, P>,
+        leaves: usize,
+        align: usize,
+        by_nature: bool,
+    ) -> Option<usize> {
+        let take = || {
+            let taken = if by_nature { tree.allocate_exact(leaves).ok() } else { None };
+            match taken {
+                None if align > MIN_BLOCK => self.allocate_aligned(tree, leaves, align),
+                taken => taken,
+            }
+        };
+        take().or_else(|| {
+            // What rests may be in the way.
+            let any = self.settle_magazine(tree);
+            if any { take() } else { None }
+        })
     }
 
     /// Frees the block of `leaves` leaves at `first` into the magazine or the tree, if it is one.
@@ -261,29 +276,36 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if self.magazine.is_none() {
             return tree.free_sized(first, leaves).is_ok();
         }
-        if !tree.has_block(first, leaves) {
-            return false;
+        let magazine = self.magazine(tree);
+        let is_given = tree.has_block(first, leaves)
+            && match magazine.keep(first, leaves) {
+                Kept::Yes => true,
+                Kept::Before => false,
+                Kept::Instead(other) => tree.free_sized(other, leaves).is_ok(),
+                Kept::No => tree.free_sized(first, leaves).is_ok(),
+            };
+        if is_given {
+            magazine.note_given(leaves);
         }
-        match self.magazine().keep(first, leaves) {
-            Kept::Yes => true,
-            Kept::Before => false,
-            Kept::Instead(other) => tree.free_sized(other, leaves).is_ok(),
-            Kept::No => tree.free_sized(first, leaves).is_ok(),
-        }
+        is_given
+    }
+
+    /// Gives what rests to the tree; whether anything did.
+    fn settle_magazine(&self, tree: &Tree<S, P>) -> bool {
+        self.magazine(tree).drain(|first, leaves| {
+            // Allocated to the tree (M1): this cannot fail.
+            let _ = tree.free_sized(first, leaves);
+        })
     }
 
     /// Whether a block of `leaves` leaves is allocated at `first`, and does not rest.
     fn is_held(&self, tree: &Tree<S, P>, first: usize, leaves: usize) -> bool {
-        tree.has_block(first, leaves) && !self.magazine().holds(first, leaves)
+        tree.has_block(first, leaves) && !self.magazine(tree).holds(first, leaves)
     }
 
     #[inline(always)]
-    fn magazine(&self) -> Magazine<'_, S::Word> {
-        let words = match &self.tree {
-            Some(tree) if !self.magazine.is_none() => tree.words_from(self.tree_words),
-            _ => &[],
-        };
-        Magazine::new(words, self.magazine, mantissa(P::PRECISION))
+    fn magazine<'t>(&self, tree: &'t Tree<S, P>) -> Magazine<'t, S::Word> {
+        Magazine::new(tree.words_from(self.tree_words), self.magazine, mantissa(P::PRECISION))
     }
 
     #[inline(always)]

@@ -42,6 +42,12 @@ impl Order {
         Self(leaves.trailing_zeros())
     }
 
+    /// The largest order whose blocks have at most `leaves` leaves, which must not be 0.
+    #[inline(always)]
+    pub(super) const fn largest(leaves: usize) -> Self {
+        Self(leaves.ilog2())
+    }
+
     /// The largest order whose blocks lie whole in `first..end` at their natural alignment when
     /// they start at `first`. The range must not be empty.
     #[inline]

@@ -270,23 +270,19 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if !is_candidate {
             return None;
         }
-        let (last, lowest) = (first + leaves - 1, leaves.trailing_zeros());
-        for level in Order::range(lowest, order.get() - 1) {
-            let block = Block::containing(level, last);
+        // Its pieces fall in order, so each is a lower half, with the mark behind it in its word.
+        let (mut at, mut left, mut piece) = (first, leaves, HEAD);
+        while left != 0 {
+            let block = Block::containing(Order::largest(left), at);
             let (word, shift) = self.node(block);
             let word = word.load();
-            let is_right = if block.is_upper() {
-                // A piece of the run, and the mark behind it.
-                let piece = if block.buddy().first() == first { HEAD } else { CONT };
-                node::state(word, shift) == CONT && node::state(word, shift - 2) == piece
-            } else {
-                // The last piece, with no mark behind it; or nothing is said at this level.
-                level.get() > lowest
-                    || (node::state(word, shift) == CONT && node::state(word, shift + 2) != CONT)
-            };
-            if !is_right {
+            left -= block.order().leaves();
+            let goes_on = node::state(word, shift + 2) == CONT;
+            if node::state(word, shift) != piece || goes_on != (left != 0) {
                 return None;
             }
+            at = block.end();
+            piece = CONT;
         }
         Some((Block::containing(order.down(), first), order))
     }
