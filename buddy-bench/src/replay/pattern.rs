@@ -4,11 +4,11 @@ use std::ptr::NonNull;
 
 const WORD: usize = 8;
 
-/// The bytes of the word at this place of a block with this mark. They differ from place to place,
-/// so that a copy to the wrong place is seen, too.
+/// The word at this place of a block with this mark. They differ from place to place, so that a copy
+/// to the wrong place is seen, too.
 #[inline]
-fn word(mark: u64, index: usize) -> [u8; WORD] {
-    mark.wrapping_add((index as u64).wrapping_mul(0x0101_0101_0101_0101)).to_le_bytes()
+fn word(mark: u64, index: usize) -> u64 {
+    mark.wrapping_add((index as u64).wrapping_mul(0x0101_0101_0101_0101))
 }
 
 /// Fills `len` bytes at `block`.
@@ -21,9 +21,9 @@ pub(super) unsafe fn fill(block: NonNull<u8>, len: usize, mark: u64) {
         // SAFETY: this word lies inside the block.
         let place = unsafe { block.add(index * WORD) }.cast::<[u8; WORD]>();
         // SAFETY: an array of bytes has no alignment, and may be written there.
-        unsafe { place.write(word(mark, index)) };
+        unsafe { place.write(word(mark, index).to_le_bytes()) };
     }
-    let rest = &word(mark, words)[..len % WORD];
+    let rest = &word(mark, words).to_le_bytes()[..len % WORD];
     // SAFETY: the bytes behind the last whole word lie inside the block.
     let end = unsafe { block.add(words * WORD) };
     // SAFETY: there are as many, and they may be written.
@@ -32,11 +32,20 @@ pub(super) unsafe fn fill(block: NonNull<u8>, len: usize, mark: u64) {
 
 /// Where the bytes differ from what [`fill`] wrote, if they do.
 pub(super) fn first_difference(bytes: &[u8], mark: u64) -> Option<usize> {
-    let words = bytes.chunks(WORD).enumerate();
-    let mut different = words.filter(|(index, bytes)| **bytes != word(mark, *index)[..bytes.len()]);
-    let (index, bytes) = different.next()?;
-    let byte = bytes.iter().zip(word(mark, index)).position(|(&found, expected)| found != expected);
-    byte.map(|byte| index * WORD + byte)
+    let words = bytes.chunks_exact(WORD);
+    let (rest, count) = (words.remainder(), words.len());
+    for (index, bytes) in words.enumerate() {
+        let expected = word(mark, index);
+        // A comparison of numbers: one of slices would call a function for each word.
+        if bytes.try_into().map(u64::from_le_bytes).ok() != Some(expected) {
+            return difference(bytes, expected).map(|byte| index * WORD + byte);
+        }
+    }
+    difference(rest, word(mark, count)).map(|byte| count * WORD + byte)
+}
+
+fn difference(bytes: &[u8], word: u64) -> Option<usize> {
+    bytes.iter().zip(word.to_le_bytes()).position(|(&found, expected)| found != expected)
 }
 
 #[cfg(test)]

@@ -8,16 +8,25 @@ use std::io::{self, Read};
 pub(super) const MOST_BYTES: u64 = 1 << 28;
 
 const MAGIC: &[u8; 8] = b"ALTRACE1";
+const ZSTD_MAGIC: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
 
-/// The contents of a zstd frame.
+/// The contents of a zstd frame, with its checksum compared if it has one.
 pub(super) fn decompress(file: &[u8]) -> Result<Vec<u8>, TraceError> {
-    let frame = StreamingDecoder::new(file).map_err(|error| {
-        TraceError::Decompress(io::Error::new(io::ErrorKind::InvalidData, error.to_string()))
-    })?;
+    let damaged =
+        |what: String| TraceError::Decompress(io::Error::new(io::ErrorKind::InvalidData, what));
+    if !file.starts_with(&ZSTD_MAGIC) {
+        return Err(TraceError::NotZstd);
+    }
+    let mut frame = StreamingDecoder::new(file).map_err(|error| damaged(error.to_string()))?;
     let mut bytes = Vec::new();
-    frame.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(TraceError::Decompress)?;
+    let mut most = frame.by_ref().take(MOST_BYTES + 1);
+    most.read_to_end(&mut bytes).map_err(TraceError::Decompress)?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(TraceError::TooLong { limit: MOST_BYTES });
+    }
+    let stored = frame.decoder.get_checksum_from_data();
+    if stored.is_some() && stored != frame.decoder.get_calculated_checksum() {
+        return Err(damaged("the checksum is wrong".to_owned()));
     }
     Ok(bytes)
 }
@@ -300,9 +309,19 @@ mod tests {
     fn frames_are_decompressed_and_damaged_ones_refused() {
         let frame = compress_to_vec(sound().as_slice(), CompressionLevel::Fastest);
         assert_eq!(decompress(&frame).unwrap(), sound());
-        for len in 0..frame.len() - 4 {
+        for len in 4..frame.len() - 4 {
             assert!(matches!(decompress(&frame[..len]), Err(TraceError::Decompress(_))), "{len}");
         }
-        assert!(matches!(decompress(b"ALTRACE1"), Err(TraceError::Decompress(_))));
+        for other in [b"ALTRACE1".as_slice(), b"", &frame[..3]] {
+            assert!(matches!(decompress(other), Err(TraceError::NotZstd)));
+        }
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_told() {
+        let mut frame = compress_to_vec(sound().as_slice(), CompressionLevel::Fastest);
+        *frame.last_mut().unwrap() ^= 1;
+        let error = decompress(&frame).unwrap_err();
+        assert!(error.to_string().contains("checksum"), "{error}");
     }
 }

@@ -13,7 +13,10 @@ pub enum TraceError {
     /// The file cannot be read.
     #[error("cannot be read: {0}")]
     Read(io::Error),
-    /// The file is no zstd frame, or a damaged one.
+    /// The file does not begin as a zstd frame does.
+    #[error("not a trace: it is not compressed with zstd")]
+    NotZstd,
+    /// The file is a damaged zstd frame.
     #[error("cannot be decompressed: {0}")]
     Decompress(io::Error),
     /// More than a trace may have.

@@ -4,27 +4,22 @@ use crate::arena::Arena;
 use crate::peers::Contestant;
 use crate::progress::Progress;
 use crate::random::Random;
-use crate::replay::{Check, Limit, Stop};
+use crate::replay::{Check, Limit, Pass, Stop};
 use crate::smallest::{Attempt, Search, Smallest, smallest};
 use crate::statistics::Summary;
 use crate::trace::{Trace, peak_bytes};
 use std::time::Duration;
 
-/// How much work is put in. The time limits are for a slow allocator's share: it is measured on
-/// as much of the trace as it gets done.
+/// How much work is put in. The time limits are for slow allocators: see [`Bench::patience`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effort {
     /// Timed passes of each allocator, at most.
     pub(super) rounds: usize,
-    /// Limit for a checked pass.
-    check: Duration,
-    /// Limit for a timed pass.
-    pass: Duration,
     /// An allocator that was timed for so long in all sits out the further rounds, if there were
-    /// three.
-    passes: Duration,
-    /// Limit for one attempt at a heap size.
-    attempt: Duration,
+    /// [`LEAST_ROUNDS`].
+    rounds_time: Duration,
+    /// A slow allocator is measured on as much of the trace as it gets done in this time.
+    slow_time: Duration,
     /// Of the smallest heap.
     pub(super) tolerance: f64,
 }
@@ -34,19 +29,15 @@ const LEAST_ROUNDS: usize = 3;
 impl Effort {
     pub(super) const FULL: Self = Self {
         rounds: 15,
-        check: Duration::from_millis(1500),
-        pass: Duration::from_millis(300),
-        passes: Duration::from_millis(800),
-        attempt: Duration::from_secs(1),
+        rounds_time: Duration::from_millis(800),
+        slow_time: Duration::from_millis(250),
         tolerance: 0.005,
     };
 
     pub(super) const QUICK: Self = Self {
         rounds: 3,
-        check: Duration::from_millis(200),
-        pass: Duration::from_millis(60),
-        passes: Duration::from_millis(150),
-        attempt: Duration::from_millis(250),
+        rounds_time: Duration::ZERO,
+        slow_time: Duration::from_millis(60),
         tolerance: 0.02,
     };
 }
@@ -149,19 +140,51 @@ impl Bench<'_> {
         self.progress.doing(format!("{}: {} {what}", self.trace.name, contestant.name));
     }
 
+    /// The time for a pass over the whole trace, above which an allocator is called slow: 400 ns an
+    /// event, ten times what the good ones take.
+    fn patience(&self) -> Duration {
+        let events = u32::try_from(self.trace.events.len()).unwrap_or(u32::MAX);
+        Duration::from_millis(100) + Duration::from_nanos(400) * events
+    }
+
     /// The checked pass, and a first timed one, which shows how far the allocator gets.
     fn first_passes(&mut self, contestant: &'static Contestant, random: &mut Random) -> Outcome {
-        let (trace, len, events) = (self.trace, self.arena_bytes, self.trace.events.len());
+        let (seed, all, patience) = (random.next(), self.trace.events.len(), self.patience());
         self.doing(contestant, "is checked");
-        let limit = Limit { events, time: self.effort.check };
-        let check = (contestant.check)(trace, self.arena, len, limit, random.next());
-        let mut timed_events = 0;
-        if check.is_usable() {
-            let limit = Limit { events: check.events, time: self.effort.pass };
-            timed_events = (contestant.time)(trace, self.arena, len, limit).events;
+        let mut check = self.check(contestant, all, patience, seed);
+        let mut first = self.time(contestant, &check, patience);
+        if check.stop == Some(Stop::Time) {
+            // Was it the allocator, or the looking? It is looked at as far as it would get alone.
+            let reach = reach(&first, patience).min(all);
+            if reach > check.events {
+                check = self.check(contestant, reach, patience * 20, seed);
+                first = self.time(contestant, &check, patience);
+            }
         }
+        let whole = first.events == all;
+        let slow_events = reach(&first, self.effort.slow_time).min(first.events);
+        let timed_events = if whole { all } else { slow_events };
         self.progress.done(2);
         Outcome { contestant, check, timed_events, refused: 0, time: None, smallest: None }
+    }
+
+    fn check(
+        &mut self,
+        contestant: &Contestant,
+        events: usize,
+        time: Duration,
+        seed: u64,
+    ) -> Check {
+        (contestant.check)(self.trace, self.arena, self.arena_bytes, Limit { events, time }, seed)
+    }
+
+    /// A timed pass over no more events than were checked.
+    fn time(&mut self, contestant: &Contestant, check: &Check, time: Duration) -> Pass {
+        if !check.is_usable() {
+            return Pass::default();
+        }
+        let limit = Limit { events: check.events, time };
+        (contestant.time)(self.trace, self.arena, self.arena_bytes, limit)
     }
 
     /// Rounds in which each contestant is timed once, in an order that changes.
@@ -173,12 +196,12 @@ impl Bench<'_> {
             random.shuffle(&mut order);
             for &index in &order {
                 let outcome = &mut outcomes[index];
-                let enough = round >= LEAST_ROUNDS && spent[index] > self.effort.passes;
+                let enough = round >= LEAST_ROUNDS && spent[index] > self.effort.rounds_time;
                 if outcome.timed_events == 0 || enough {
                     continue;
                 }
                 self.doing(outcome.contestant, &format!("is timed, round {}", round + 1));
-                let limit = Limit { events: outcome.timed_events, time: self.effort.pass * 4 };
+                let limit = Limit { events: outcome.timed_events, time: self.patience() * 4 };
                 let time = outcome.contestant.time;
                 let pass = time(self.trace, self.arena, self.arena_bytes, limit);
                 spent[index] += pass.elapsed;
@@ -203,7 +226,7 @@ impl Bench<'_> {
             return None;
         }
         let peak_bytes = peak_bytes(&self.trace.events[..events], self.trace.slots);
-        let limit = Limit { events, time: self.effort.attempt };
+        let limit = Limit { events, time: self.patience() * 2 };
         let search =
             Search { low: peak_bytes, high: self.arena_bytes, tolerance: self.effort.tolerance };
         let found = smallest(search, |bytes| {
@@ -219,4 +242,10 @@ impl Bench<'_> {
         };
         Some(Heap { bytes, peak_bytes })
     }
+}
+
+/// How many events a pass would come to in this time.
+fn reach(pass: &Pass, time: Duration) -> usize {
+    let events = pass.events as u128 * time.as_nanos() / pass.elapsed.as_nanos().max(1);
+    usize::try_from(events).unwrap_or(usize::MAX)
 }

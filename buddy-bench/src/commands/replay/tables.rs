@@ -170,7 +170,8 @@ impl Figure {
         let mut ratios = Vec::new();
         for measured in results {
             let best = self.best(measured, |contestant| !is_ours(contestant));
-            let own = (self.value)(&measured.outcomes[0]);
+            let own = Some(&measured.outcomes[0]).filter(|own| is_comparable(measured, own));
+            let own = own.and_then(self.value);
             let ratio = own.zip(best).map(|(own, (_, best))| own / best);
             peers.push(format!("{} ", best.map_or("-", |(name, _)| name)));
             row.push(ratio.map_or("- ".to_owned(), |ratio| format!("{ratio:.2} ")));
@@ -208,11 +209,15 @@ fn verdict(measured: &Measured, outcome: &Outcome) -> String {
     if words.is_empty() {
         words.push("none".to_owned());
     }
-    let part = |events: usize| events * 100 / measured.events;
     if outcome.timed_events < measured.events && outcome.check.is_usable() {
-        words.push(format!("~{} %", part(outcome.timed_events.max(1))));
+        words.push(format!("~{}", percent(outcome.timed_events, measured.events)));
     }
     words.join(", ")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for display")]
+fn percent(part: usize, whole: usize) -> String {
+    format!("{:.1} %", part as f64 / whole as f64 * 100.0)
 }
 
 /// The first fault of each allocator, in words.
