@@ -44,12 +44,12 @@ fn without_memory_there_is_null() {
 
 #[test]
 fn a_heap_is_given_its_memory_once() {
+    static MEMORY: StaticMemory<4096> = StaticMemory::new();
+    static WAITING: LockedHeap = LockedHeap::over(&MEMORY);
+
     let heap = heap();
     assert_eq!(heap.init(leaked(KIB_64)), Err(InitError::Twice));
     assert_eq!(heap.init_metadata(vec![].leak()), Err(InitError::Twice));
-
-    static MEMORY: StaticMemory<4096> = StaticMemory::new();
-    static WAITING: LockedHeap = LockedHeap::over(&MEMORY);
     assert_eq!(WAITING.init(leaked(KIB_64)), Err(InitError::Twice));
     assert!(WAITING.size() > 3500);
 }
