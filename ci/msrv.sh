@@ -33,26 +33,29 @@ target="${CARGO_TARGET_DIR:-target}"
 mkdir -p "$target/msrv"
 root="$(cd "$target/msrv" && pwd)"
 
+runs() {
+    [[ -x "$root/rustc" && "$("$root/rustc" --version)" == "rustc $msrv."* ]]
+}
+
 # Debian's compiler of that version, unpacked beside the build, never installed.
 fetch() (
     cd "$root" &&
-        command -v apt-get dpkg >/dev/null &&
+        command -v apt-get apt-cache dpkg >/dev/null &&
         apt-get update -qq &&
-        apt-get download -qq rustc-web libstd-rust-web-dev "libstd-rust-web-$msrv" libllvm19 &&
+        version="$(apt-cache madison rustc-web | awk -v want="$msrv" 'index($3, want ".") == 1 {print $3}')" &&
+        [[ -n "$version" ]] &&
+        apt-get download -qq "rustc-web=$version" "libstd-rust-web-dev=$version" \
+            "libstd-rust-web-$msrv=$version" libllvm19 &&
         find . -name '*.deb' -exec dpkg -x {} . \; -delete &&
         printf '#!/bin/sh\nLD_LIBRARY_PATH=%q exec %q "$@"\n' \
             "$root/usr/lib/$(uname -m)-linux-gnu" "$root/usr/bin/rustc" >rustc &&
         chmod +x rustc
 )
 
-if [[ ! -x "$root/rustc" ]] && ! fetch; then
-    echo "SKIPPED: the build with Rust $msrv: Debian's packages cannot be had"
+if ! runs && ! { fetch && runs; }; then
+    echo "SKIPPED: the build with Rust $msrv: Debian's compiler of that version cannot be had"
     exit 0
 fi
-if ! version="$("$root/rustc" --version)" || [[ "$version" != "rustc $msrv."* ]]; then
-    echo "SKIPPED: the build with Rust $msrv: found ${version:-no compiler that runs}"
-    exit 0
-fi
-echo "checking with $version"
+echo "checking with $("$root/rustc" --version)"
 RUSTC="$root/rustc" CARGO_TARGET_DIR="$root/build" \
     cargo check --workspace --exclude buddy-bench --all-features

@@ -59,8 +59,8 @@
 //! # Features
 //!
 //! - `allocator-api2-02` (default): `Allocator` of allocator-api2 0.2, which hashbrown and bumpalo
-//!   use, re-exported as [`allocator_api2`].
-//! - `alloc` (default): [`BuddyAllocator`](buddy_core::BuddyAllocator), which owns its memory.
+//!   use, re-exported as `allocator_api2`.
+//! - `alloc` (default): `BuddyAllocator` of buddy-core, which owns its memory.
 
 #![no_std]
 

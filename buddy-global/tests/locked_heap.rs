@@ -22,6 +22,13 @@ fn heap() -> LockedHeap {
     heap
 }
 
+/// A heap that is given memory by the test.
+fn heap_of_metadata<const REGIONS: usize>() -> LockedHeap<64, Lazy, REGIONS> {
+    let heap = LockedHeap::empty();
+    heap.init_metadata((0..1000).map(|_| Plain::zero()).collect::<Vec<_>>().leak()).unwrap();
+    heap
+}
+
 fn layout(bytes: usize) -> Layout {
     Layout::from_size_align(bytes, 8).unwrap()
 }
@@ -37,12 +44,12 @@ fn without_memory_there_is_null() {
 
 #[test]
 fn a_heap_is_given_its_memory_once() {
+    static MEMORY: StaticMemory<4096> = StaticMemory::new();
+    static WAITING: LockedHeap = LockedHeap::over(&MEMORY);
+
     let heap = heap();
     assert_eq!(heap.init(leaked(KIB_64)), Err(InitError::Twice));
     assert_eq!(heap.init_metadata(vec![].leak()), Err(InitError::Twice));
-
-    static MEMORY: StaticMemory<4096> = StaticMemory::new();
-    static WAITING: LockedHeap = LockedHeap::over(&MEMORY);
     assert_eq!(WAITING.init(leaked(KIB_64)), Err(InitError::Twice));
     assert!(WAITING.size() > 3500);
 }
@@ -68,8 +75,7 @@ fn an_array_goes_to_the_first_of_two_heaps() {
 
 #[test]
 fn halves_of_one_memory_merge() {
-    let heap = LockedHeap::<64>::empty();
-    heap.init_metadata((0..1000).map(|_| Plain::default()).collect::<Vec<_>>().leak()).unwrap();
+    let heap = heap_of_metadata::<4>();
     let start = NonNull::from(leaked(2 * KIB_64)).cast::<u8>();
     // SAFETY: the first half of leaked memory.
     let low = unsafe { heap.add_raw(start, KIB_64) }.unwrap();
@@ -88,15 +94,15 @@ fn halves_of_one_memory_merge() {
 
 #[test]
 fn regions_beyond_the_limit_are_refused() {
-    let heap = LockedHeap::<64, Lazy, 1>::empty();
-    heap.init_metadata((0..1000).map(|_| Plain::default()).collect::<Vec<_>>().leak()).unwrap();
+    let heap = heap_of_metadata::<1>();
     heap.add(leaked(4096)).unwrap();
     assert_eq!(heap.add(leaked(4096)), Err(RegionError::TooMany { limit: 1 }));
 }
 
 #[test]
 fn realloc_resizes_in_place_both_ways() {
-    let heap = heap();
+    let heap = heap_of_metadata::<4>();
+    assert_eq!(heap.add(leaked(KIB_64)), Ok(KIB_64));
     // SAFETY: the size is not 0.
     let block = unsafe { heap.alloc(layout(100)) };
     // SAFETY: 100 bytes.
