@@ -202,7 +202,7 @@ const fn straddling(leaves: usize) -> Range<usize> {
 }
 
 fn every_call_from_every_state<W: Word, P: Policy>() {
-    search::<W, P>(Calls::All, &[0..1, 0..2, 0..3, 0..4, 0..5, 3..8, straddling(4)]);
+    search::<W, P>(Calls::All, &[0..1, 0..2, 0..3, 0..4, 3..8, straddling(4)]);
 }
 
 for_every_tree!(every_call_from_every_state as every_call_from_every_state_of_few_leaves);
