@@ -66,7 +66,7 @@ fn is_harmless<W: Word, P: Policy>(geometry: &Geometry, words: &[W], at: usize, 
         let start = geometry.level_start::<W>(order);
         let nodes = geometry.nodes::<W>(order, start);
         let active = words[record + record::ACTIVE].load();
-        active != 0 && nodes.len() > 1 && {
+        active != 0 && !nodes.is_top() && {
             let (number, bits) = (active - 1, W::BITS as usize);
             at == nodes.summary::<W>().at(number / bits) && bit as usize == number % bits
         }

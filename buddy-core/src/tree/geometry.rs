@@ -56,7 +56,7 @@ pub(super) struct Geometry {
     pub(super) capacity: usize,
     /// The highest order of which a block fits in the range.
     pub(super) top: u32,
-    /// The lowest order whose nodes lie in one word, as do those of all orders above.
+    /// The lowest order whose nodes have no summary; nor have those of all orders above.
     pub(super) single: u32,
 }
 
@@ -72,6 +72,12 @@ impl Span {
     /// How many words.
     pub(super) const fn len(&self) -> usize {
         self.high - self.low + 1
+    }
+
+    /// Whether the words are so few that no summary stands above them. Two, because a range that is
+    /// much smaller than its leaf numbers may lie across a word's end at every height.
+    pub(super) const fn is_top(&self) -> bool {
+        self.len() <= 2
     }
 
     /// The metadata index of word number `number`.
@@ -104,7 +110,7 @@ impl Geometry {
             top -= 1;
         }
         let mut geometry = Self { first, capacity, top, single: 0 };
-        while geometry.nodes::<W>(geometry.single, 0).len() > 1 {
+        while !geometry.nodes::<W>(geometry.single, 0).is_top() {
             geometry.single += 1;
         }
         Some(geometry)
@@ -125,7 +131,7 @@ impl Geometry {
         let mut below = 0;
         while below < order {
             let mut span = self.nodes::<W>(below, at);
-            while span.len() > 1 {
+            while !span.is_top() {
                 span = span.summary::<W>();
             }
             at = span.start + span.len();

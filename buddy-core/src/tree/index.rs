@@ -1,7 +1,7 @@
 //! Finding a free block: per order, a pyramid of bits over the words of nodes.
 //!
 //! The lowest summary has a bit for every word of nodes, the next a bit for every word of that,
-//! up to a single word. A search climbs from where it starts until a bit is set, then descends by
+//! up to one or two words. A search climbs from where it starts until a bit is set, then descends by
 //! find-first-set: at most two loads a level. Bits are kept exact (T4) by whoever makes a word
 //! empty or non-empty. With many threads they are hints: a bit is set after its word became
 //! non-empty, and cleared before its word is read once more, so that a set that was overtaken is
@@ -102,7 +102,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if free != 0 {
             return Probe::Found(from + free.trailing_zeros() as usize / 2);
         }
-        // Up: the first set bit behind word `number`, in the lowest summary that has one.
+        // Up: to the first word behind `number` that is not empty, or the lowest summary that knows it.
         let mut spans = [nodes; MAX_HEIGHT];
         let mut height = 0;
         loop {
@@ -110,24 +110,34 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             if number > spans[height].high {
                 return Probe::Nothing;
             }
-            spans[height + 1] = spans[height].summary::<S::Word>();
-            height += 1;
-            let word = self.word(spans[height].at(number / bits)).load() >> (number % bits);
-            if word != 0 {
-                number += word.trailing_zeros() as usize;
+            if spans[height].is_top() {
                 break;
             }
+            spans[height + 1] = spans[height].summary::<S::Word>();
+            let above = self.word(spans[height + 1].at(number / bits)).load() >> (number % bits);
+            if above != 0 {
+                number += above.trailing_zeros() as usize;
+                break;
+            }
+            height += 1;
             number /= bits;
         }
         // Down: the first set bit of each summary, then the first free node.
-        for height in (1..height).rev() {
+        for height in (1..=height).rev() {
             let word = self.word(spans[height].at(number)).load();
             if word == 0 {
-                return Probe::Stale(Place { words: spans[height], is_nodes: false, number });
+                return if spans[height].is_top() {
+                    Probe::Nothing
+                } else {
+                    Probe::Stale(Place { words: spans[height], is_nodes: false, number })
+                };
             }
             number = number * bits + word.trailing_zeros() as usize;
         }
         let free = node::free_nodes(self.word(nodes.at(number)).load());
+        if free == 0 && nodes.is_top() {
+            return Probe::Nothing;
+        }
         if free == 0 {
             return Probe::Stale(Place { words: nodes, is_nodes: true, number });
         }
@@ -154,7 +164,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     fn raise_summary(&self, place: Place) {
         let bits = <S::Word as Word>::BITS as usize;
         let Place { mut words, mut number, .. } = place;
-        while words.len() > 1 {
+        while !words.is_top() {
             words = words.summary::<S::Word>();
             let bit = 1 << (number % bits);
             number /= bits;
@@ -168,7 +178,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// a word empty.
     fn clear_summary(&self, mut place: Place) {
         let bits = <S::Word as Word>::BITS as usize;
-        while place.words.len() > 1 {
+        while !place.words.is_top() {
             let above = place.words.summary::<S::Word>();
             let bit = 1 << (place.number % bits);
             let left = self.word(above.at(place.number / bits)).clear(bit) & !bit;

@@ -116,8 +116,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let nodes_per_word = 1 << node_shift::<S::Word>();
         let mut summaries = 0;
         let mut length = leaves.div_ceil(nodes_per_word) + 1;
-        while length > 1 {
-            length = length.div_ceil(<S::Word as Word>::BITS as usize);
+        while length > 2 {
+            length = length.div_ceil(<S::Word as Word>::BITS as usize) + 1;
             summaries += 1;
         }
         words.saturating_add(levels * (1 + summaries))
@@ -506,6 +506,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     #[cold]
     fn refusal(&self, leaves: usize) -> AllocError {
+        self.settle();
         let total = self.end() - self.geometry.first;
         if leaves > total {
             AllocError::TooLarge { leaves, total }

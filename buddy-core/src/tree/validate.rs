@@ -237,7 +237,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             if active == number + 1 {
                 continue;
             }
-            let is_indexed = nodes.len() == 1
+            let is_indexed = nodes.is_top()
                 || self.word(summary.at(number / bits)).load() >> (number % bits) & 1 == 1;
             let free = node::free_nodes(word);
             if free != 0 && !is_indexed {
@@ -255,7 +255,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     fn check_summaries(&self, order: Order) -> Result<(), Invalid> {
         let bits = <S::Word as Word>::BITS as usize;
         let (mut words, mut are_nodes) = (self.nodes(order), true);
-        while words.len() > 1 {
+        while !words.is_top() {
             let above = words.summary::<S::Word>();
             for number in above.low * bits..(above.high + 1) * bits {
                 let bit = self.word(above.at(number / bits)).load() >> (number % bits) & 1;

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# No warnings, with all features on; ci/features.sh has the other combinations.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo clippy --workspace --all-targets --all-features -- -D warnings

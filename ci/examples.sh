@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Every example runs and exits with 0.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+shopt -s nullglob
+
+for path in */examples/*; do
+    package="${path%%/*}"
+    name="$(basename "$path" .rs)"
+    printf -- '--- %s: %s\n' "$package" "$name"
+    cargo run --quiet --package "$package" --all-features --example "$name"
+done
