@@ -1,12 +1,14 @@
 //! Every state that small trees can reach, found by breadth-first search: every call with every
 //! argument from every state. A state is what all words of the metadata say, so that also the
 //! unmerged blocks of a lazy tree, stale hints, and each way to reserve the same leaves count.
-//! Ranges across a large power of two have more than one word, and summaries, in every order.
+//! Ranges across a large power of two have two words in every order; larger ones, of which only a
+//! few leaves are not reserved, have summaries.
 
 use crate::action::Action;
+use crate::calls::{Arguments, Calls};
 use crate::model::Model;
 use crate::subject::{Subject, storage};
-use buddy_core::{Atomic, Atomic32, Eager, Lazy, Order, Plain, Plain32, Policy, Word};
+use buddy_core::{Atomic, Atomic32, Eager, Kind, Lazy, Order, Plain, Plain32, Policy, Word};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
@@ -18,15 +20,6 @@ struct State {
     path: Option<(usize, Action)>,
 }
 
-/// The calls that a search makes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Calls {
-    /// All.
-    All,
-    /// Those that change what is allocated: nothing is reserved, and the range's end stays.
-    Blocks,
-}
-
 struct Search<'w, W: Word, P: Policy> {
     subject: Subject<'w, W, P>,
     states: Vec<State>,
@@ -34,18 +27,19 @@ struct Search<'w, W: Word, P: Policy> {
 }
 
 impl<'w, W: Word, P: Policy> Search<'w, W, P> {
-    fn new(storage: &'w [W], range: Range<usize>) -> Self {
-        let subject = Subject::new(storage, range);
+    fn new(subject: Subject<'w, W, P>) -> Self {
         Self { subject, states: Vec::new(), index: HashMap::new() }
     }
 
     /// Makes every call from every state; returns how many calls that were.
-    fn run(&mut self, peak_word: usize, calls: Calls) -> usize {
+    fn run(&mut self, calls: Calls) -> usize {
+        let arguments = Arguments::new(calls, &self.subject.model);
+        let peak_word = peak_word::<W>();
         self.discover(None);
         let (mut at, mut made) = (0, 0);
         while at < self.states.len() {
             let mut has_changed = true;
-            for action in actions(&self.states[at].model, calls) {
+            for action in arguments.actions(&self.states[at].model) {
                 if has_changed {
                     self.subject.restore(&self.states[at].words);
                     self.subject.model.clone_from(&self.states[at].model);
@@ -121,88 +115,56 @@ fn peak_word<W: Word>() -> usize {
     changed.iter().position(|change| *change != 0).unwrap()
 }
 
-/// Every call with every argument that makes sense in the range, and some that do not. Those that
-/// name a block's size do so wrongly once, and otherwise as the block has it.
-fn actions(model: &Model, calls: Calls) -> Vec<Action> {
-    let mut list = vec![Action::Settle, Action::Reset];
-    let capacity = model.capacity_end - model.range().start;
-    let firsts = model.range().start.saturating_sub(1)..=model.capacity_end;
-    let orders = || (0..=capacity.ilog2() + 1).filter_map(Order::new);
-    for order in orders() {
-        list.push(Action::Allocate { order });
-        list.extend((0..=capacity + 1).map(|count| Action::AllocateMany { order, count }));
-    }
-    for leaves in 0..=capacity + 1 {
-        list.push(Action::AllocateExact { leaves });
-        list.extend(orders().map(|align| Action::AllocateAligned { leaves, align }));
-        constrained(model, leaves, &mut list);
-        if calls == Calls::All {
-            list.extend([Action::Extend { leaves }, Action::Cut { leaves }]);
-        }
-    }
-    for first in firsts {
-        list.push(Action::Free { first });
-        for leaves in 0..=model.capacity_end + 1 - first {
-            list.push(Action::AllocateAt { first, leaves });
-            list.push(Action::FreeSized { first, leaves });
-            list.push(Action::FreePart { first, leaves });
-            list.push(Action::Grow { first, old: leaves, new: leaves + 1 });
-            list.push(Action::Shrink { first, old: leaves, new: leaves.saturating_sub(1) });
-            if calls == Calls::All {
-                list.push(Action::Reserve { first, leaves });
-                list.push(Action::Release { first, leaves });
-            }
-        }
-    }
-    for block in model.blocks() {
-        let (first, old) = (block.first, block.leaves);
-        list.extend((0..=capacity + 1).map(|new| Action::Grow { first, old, new }));
-        list.extend((0..=capacity + 1).map(|new| Action::Shrink { first, old, new }));
-    }
-    list
+/// Searches all states from this one on and prints how many there are.
+fn explore<W: Word, P: Policy>(calls: Calls, subject: Subject<'_, W, P>) {
+    let (range, free) = (subject.model.range(), subject.model.count(Kind::Free));
+    let mut search = Search::new(subject);
+    let made = search.run(calls);
+    println!(
+        "{free} leaves in {range:?}, {}-bit words, {}, {calls:?}: {} states, {made} calls",
+        W::BITS,
+        if P::LAZY { "lazy" } else { "eager" },
+        search.states.len()
+    );
 }
 
-/// Requests for `leaves` leaves: in every range, at every alignment and boundary in some.
-fn constrained(model: &Model, leaves: usize, list: &mut Vec<Action>) {
-    let all = model.range();
-    let within = |align, range, boundary| Action::AllocateWithin { leaves, align, range, boundary };
-    for start in all.clone() {
-        let ends = start + leaves.max(1) - 1..=all.end;
-        list.extend(ends.map(|end| within(Order::MIN, start..end, None)));
-    }
-    for order in (0..=all.len().ilog2() + 1).filter_map(Order::new) {
-        list.push(within(order, 0..usize::MAX, Some(Order::MIN)));
-        list.push(within(Order::MIN, 0..usize::MAX, Some(order)));
-        list.push(within(order, all.start + 1..all.end - 1, None));
-        list.push(within(order, 0..all.end - 1, Some(order)));
-        list.push(within(order, usize::MAX - 1..usize::MAX, None));
-    }
-}
-
-/// Searches the states of a tree over each of the ranges and prints how many there are.
+/// Searches the states of a tree over each of the ranges.
 fn search<W: Word, P: Policy>(calls: Calls, ranges: &[Range<usize>]) {
-    let peak_word = peak_word::<W>();
     for range in ranges {
         let storage = storage::<W>(range);
-        let mut search = Search::<W, P>::new(&storage, range.clone());
-        let made = search.run(peak_word, calls);
-        println!(
-            "leaves {range:?} in {}-bit words, {}, {}: {} states, {made} calls",
-            W::BITS,
-            if P::LAZY { "lazy" } else { "eager" },
-            if calls == Calls::All { "all calls" } else { "no reserving" },
-            search.states.len()
-        );
+        explore::<W, P>(calls, Subject::new(&storage, range.clone()));
     }
 }
 
-/// `leaves` leaves across leaf 2^12, where every order begins a word and a word of its summary.
+/// Searches the states of a larger tree of which all but a few leaves stay reserved.
+fn search_islands<W: Word, P: Policy>(range: Range<usize>, islands: &[Range<usize>]) {
+    let storage = storage::<W>(&range);
+    let mut subject = Subject::<W, P>::reserved(&storage, range);
+    for island in islands {
+        subject.apply(&Action::Release { first: island.start, leaves: island.len() });
+    }
+    explore(Calls::Blocks, subject);
+}
+
+/// `leaves` leaves across leaf 2^12, where a word begins in every order.
 const fn straddling(leaves: usize) -> Range<usize> {
     (1 << 12) - leaves / 2..(1 << 12) + leaves.div_ceil(2)
 }
 
 fn every_call_from_every_state<W: Word, P: Policy>() {
-    search::<W, P>(Calls::All, &[0..1, 0..2, 0..3, 0..4, 0..5, 3..8, straddling(4)]);
+    search::<W, P>(Calls::All, &[0..1, 0..2, 0..3, 0..4, 3..8, straddling(4)]);
+    // Four words of nodes and more than two have a summary,
+    let word = W::BITS as usize / 2;
+    search_islands::<W, P>(
+        0..4 * word,
+        &[word - 2..word + 1, 2 * word..2 * word + 1, 4 * word - 1..4 * word],
+    );
+    // and more than two words of summary have one, too.
+    let summary = word * W::BITS as usize;
+    search_islands::<W, P>(
+        7..4 * summary,
+        &[summary - 1..summary + 1, 2 * summary..2 * summary + 1, 4 * summary - 1..4 * summary],
+    );
 }
 
 for_every_tree!(every_call_from_every_state as every_call_from_every_state_of_few_leaves);

@@ -44,6 +44,7 @@ macro_rules! for_every_tree {
 }
 
 mod action;
+mod calls;
 mod exhaustive;
 mod geometry;
 mod misuse;

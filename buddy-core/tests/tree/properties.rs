@@ -6,6 +6,7 @@ use crate::subject::{Subject, storage};
 use buddy_core::{Order, Policy, Word};
 use proptest::prelude::*;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A leaf, in terms of what the tree holds when the call is made.
 #[derive(Clone, Debug)]
@@ -208,14 +209,18 @@ fn ranges() -> impl Strategy<Value = Range<usize>> {
     (start, leaves).prop_map(|(start, leaves)| start..start + leaves)
 }
 
-/// Tells what was done when a check failed.
-struct Trail(Range<usize>, Vec<Action>);
-
-impl Drop for Trail {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("in a tree over {:?}: {:?}", self.0, self.1);
-        }
+/// Takes the steps, each noted down in `trail` before it is taken, and looks after each.
+fn take<W: Word, P: Policy>(
+    mut subject: Subject<'_, W, P>,
+    steps: Vec<Step>,
+    trail: &mut Vec<Action>,
+) {
+    subject.verify();
+    for step in steps {
+        let action = step.action(&subject.model);
+        trail.push(action.clone());
+        subject.apply(&action);
+        subject.verify();
     }
 }
 
@@ -223,18 +228,14 @@ fn tree_does_as_the_model<W: Word, P: Policy>() {
     let steps = prop::collection::vec(steps(), 1..120);
     proptest!(|(range in ranges(), is_reserved in prop::bool::weighted(0.1), steps in steps)| {
         let storage = storage::<W>(&range);
-        let mut subject: Subject<'_, W, P> = if is_reserved {
+        let subject: Subject<'_, W, P> = if is_reserved {
             Subject::reserved(&storage, range.clone())
         } else {
             Subject::new(&storage, range.clone())
         };
-        let mut trail = Trail(range, Vec::new());
-        subject.verify();
-        for step in steps {
-            trail.1.push(step.action(&subject.model));
-            subject.apply(trail.1.last().unwrap());
-            subject.verify();
-        }
+        let mut trail = Vec::new();
+        let outcome = catch_unwind(AssertUnwindSafe(|| take(subject, steps, &mut trail)));
+        prop_assert!(outcome.is_ok(), "in a tree over {:?}: {:?}", range, trail);
     });
 }
 
