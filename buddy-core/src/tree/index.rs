@@ -85,7 +85,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 Probe::Found(index) => return Some(Block::new(order, index)),
                 Probe::Nothing => return None,
                 // The bit that led here promised too much.
-                Probe::Stale(place) => self.clear_summary(place),
+                Probe::Stale(place) => self.update_summary(place, false),
             }
         }
     }
@@ -155,42 +155,35 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let lowest = self.word(base.wrapping_add(number / bits) & max_value::<S::Word>());
         if (lowest.load() >> (number % bits) & 1 == 1) != has_free {
             let place = Place { words: self.nodes(order), is_nodes: true, number };
-            if has_free { self.raise_summary(place) } else { self.clear_summary(place) }
+            self.update_summary(place, has_free);
         }
     }
 
-    /// A word became non-empty: sets its bit in the summary above, and further up where that makes
-    /// a word non-empty.
-    fn raise_summary(&self, place: Place) {
-        let bits = <S::Word as Word>::BITS as usize;
-        let Place { mut words, mut number, .. } = place;
-        while !words.is_top() {
-            words = words.summary::<S::Word>();
-            let bit = 1 << (number % bits);
-            number /= bits;
-            if self.word(words.at(number)).set(bit) != 0 {
-                return;
-            }
-        }
-    }
-
-    /// A word was seen empty: clears its bit in the summary above, and further up where that makes
-    /// a word empty.
-    fn clear_summary(&self, mut place: Place) {
+    /// Makes the bit of a word in the summary above say whether the word has something, and so on
+    /// upward where that makes a word empty or non-empty. `has_some` is what was seen of the word;
+    /// it is read again after the bit was written, so that whoever writes a bit last, with many
+    /// threads, has seen what the bit says.
+    fn update_summary(&self, mut place: Place, mut has_some: bool) {
         let bits = <S::Word as Word>::BITS as usize;
         while !place.words.is_top() {
             let above = place.words.summary::<S::Word>();
-            let bit = 1 << (place.number % bits);
-            let left = self.word(above.at(place.number / bits)).clear(bit) & !bit;
-            let below = self.word(place.words.at(place.number)).reread();
-            let is_empty = if place.is_nodes { node::free_nodes(below) == 0 } else { below == 0 };
-            if !is_empty {
-                return self.raise_summary(place);
+            let (bit, number) = (1 << (place.number % bits), place.number / bits);
+            let summary = self.word(above.at(number));
+            let mut is_alone = false;
+            loop {
+                let old = if has_some { summary.set(bit) } else { summary.clear(bit) };
+                is_alone |= old & !bit == 0;
+                let below = self.word(place.words.at(place.number)).reread();
+                let now = if place.is_nodes { node::free_nodes(below) != 0 } else { below != 0 };
+                if now == has_some {
+                    break;
+                }
+                has_some = now;
             }
-            if left != 0 {
+            if !is_alone {
                 return;
             }
-            place = Place { words: above, is_nodes: false, number: place.number / bits };
+            place = Place { words: above, is_nodes: false, number };
         }
     }
 }

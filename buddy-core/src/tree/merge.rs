@@ -111,6 +111,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     #[inline(never)]
     fn retire(&self, order: Order, entry: usize) {
         if entry != 0 {
+            // Whoever frees into the word from now on sees that it is not active any more; whoever
+            // did before is seen by the next read.
+            self.word_of(order, entry - 1).reread();
             self.settle_word(order, entry - 1);
         }
     }
@@ -165,6 +168,10 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         });
         let free = node::free_nodes(taken.ok()?);
         self.record(order)[record::FREE].sub(1);
+        // Emptied, after another thread made another word the active one: now its bit counts.
+        if free & free.wrapping_sub(1) == 0 && self.record(order)[record::ACTIVE].load() != active {
+            self.set_summary(order, active - 1, false);
+        }
         let index = ((active - 1) << node_shift::<S::Word>()) + free.trailing_zeros() as usize / 2;
         Some(Block::new(order, index))
     }

@@ -175,7 +175,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     #[inline(always)]
     fn count_used(&self, leaves: usize, blocks: usize) {
         let used = self.header()[header::USED].add(leaves);
-        self.header()[header::PEAK].raise(used);
+        // A block that another thread frees may count twice for a moment.
+        self.header()[header::PEAK].raise(used.min(self.end() - self.geometry.first));
         self.header()[header::BLOCKS].add(blocks);
     }
 

@@ -291,27 +291,23 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// was cut from a block of `order`; where that is not free any more, piece by piece.
     fn free_cut(&self, first: usize, leaves: usize, order: Order) {
         let (last, lowest) = (first + leaves - 1, leaves.trailing_zeros());
-        let mut is_whole = true;
         for level in Order::range(lowest, order.get() - 1) {
             let block = Block::containing(level, last);
             let (word, shift) = self.node(block);
             if block.is_upper() {
                 word.clear((NODE | NODE << 2) << (shift - 2));
-                if !is_whole {
-                    self.insert(block.buddy());
-                }
-                continue;
-            }
-            if level.get() == lowest {
+            } else if level.get() == lowest {
                 word.clear(NODE << shift);
             }
-            if is_whole && !self.claim(block.buddy(), NONE) {
-                is_whole = false;
-                self.insert(block);
+        }
+        // Only now: what is given up may merge with others' blocks into a node that was marked.
+        for level in Order::range(lowest, order.get() - 1) {
+            let block = Block::containing(level, last);
+            if !block.is_upper() && !self.claim(block.buddy(), NONE) {
+                self.give_back(first, block.end());
+                return;
             }
         }
-        if is_whole {
-            self.insert_active(Block::containing(order, first));
-        }
+        self.insert_active(Block::containing(order, first));
     }
 }

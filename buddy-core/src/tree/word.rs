@@ -33,7 +33,7 @@ pub trait Word: Default + sealed::Sealed {
     /// Changes the word unless `change` says `None`; returns what it held before, `Err` if unchanged.
     #[doc(hidden)]
     fn update(&self, change: impl FnMut(usize) -> Option<usize>) -> Result<usize, usize>;
-    /// Adds to a counter and returns the new value. Counters order nothing.
+    /// Adds to a counter and returns the new value.
     #[doc(hidden)]
     fn add(&self, count: usize) -> usize;
     /// Subtracts from a counter. Counters order nothing.
@@ -171,7 +171,8 @@ macro_rules! atomic {
         impl sealed::Sealed for $name {}
 
         // Acquire: whoever takes a block sees what its former owner did to it before giving it up.
-        // Release: whoever takes it next sees what this thread did. Counters are Relaxed.
+        // Release: whoever takes it next sees what this thread did. A counter that is raised is AcqRel, too: whoever raises
+        // it looks at other words next, which whoever reads it may have changed.
         impl Word for $name {
             const BITS: u32 = <$int>::BITS;
 
@@ -209,7 +210,7 @@ macro_rules! atomic {
             }
             #[inline(always)]
             fn add(&self, count: usize) -> usize {
-                self.0.fetch_add(count as $int, Relaxed).wrapping_add(count as $int) as usize
+                self.0.fetch_add(count as $int, AcqRel).wrapping_add(count as $int) as usize
             }
             #[inline(always)]
             fn sub(&self, count: usize) {
