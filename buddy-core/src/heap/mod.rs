@@ -44,7 +44,8 @@ use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 use layout::dangling;
-use region::Regions;
+
+use region::{PAGE, Regions};
 
 /// An allocator of memory by `Layout`, in blocks of whole leaves of `MIN_BLOCK` bytes.
 ///
@@ -263,11 +264,16 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
                 taken => taken,
             }
         };
-        take().or_else(|| {
+        let taken = take().or_else(|| {
             // What rests may be in the way.
             let any = self.settle_magazine(tree);
             if any { take() } else { None }
-        })
+        });
+        // The last resort is not aligned by nature, which small blocks are (`BuddyAllocator`).
+        if taken.is_none() && align <= MIN_BLOCK && leaves > PAGE / MIN_BLOCK {
+            return tree.allocate_anywhere(leaves).ok();
+        }
+        taken
     }
 
     /// Frees the block of `leaves` leaves at `first` into the magazine or the tree, if it is one.

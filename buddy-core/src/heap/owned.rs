@@ -1,6 +1,6 @@
 //! A heap that owns its memory.
 
-use super::region::Span;
+use super::region::{PAGE, Span};
 use super::{AllocError, BuildError, FreeError, Heap};
 use crate::tree::{Invalid, Lazy, Plain, Statistics, Tree};
 use alloc::alloc::{alloc, alloc_zeroed, dealloc, handle_alloc_error};
@@ -9,9 +9,6 @@ use core::alloc::Layout;
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
-
-/// Blocks are aligned by address at least so far, if the heap is that large.
-const PAGE: usize = 4096;
 
 /// What allocators give without more ado.
 const ANY_ALIGN: usize = 16;

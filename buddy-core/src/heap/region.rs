@@ -4,7 +4,7 @@ use core::ptr::NonNull;
 
 /// Blocks up to this alignment are aligned by address wherever the region starts, if it is that
 /// long. Larger alignments the numbering follows only as far as the region's start has them.
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 
 /// A stretch of memory: leaf `first + i` is the `MIN_BLOCK` bytes at `base + i * MIN_BLOCK`.
 #[derive(Clone, Copy, Debug)]

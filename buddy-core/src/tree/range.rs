@@ -4,6 +4,7 @@ use super::block::{Block, Pieces};
 use super::error::{AllocError, RangeError};
 use super::geometry::header;
 use super::node::{CONT, FREE, HEAD, NODE, NONE};
+use super::order::Order;
 use super::policy::Policy;
 use super::word::{Storage, Word};
 use super::{Kind, Tree};
@@ -24,6 +25,60 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.mark_run(first, end);
         self.count_used(leaves, 1);
         Ok(())
+    }
+
+    /// Allocates exactly `leaves` leaves, as one block: aligned as [`Self::allocate_exact`] does where
+    /// that can be, else across free blocks side by side, at any place.
+    ///
+    /// Gaps are looked for around [`GAPS`](Self::GAPS) free blocks of each of the two orders that such
+    /// a gap must have one of; O(orders) for each.
+    ///
+    /// # Errors
+    /// As [`Self::allocate_exact`]; with many gaps, also where one would do that was not looked at.
+    pub fn allocate_anywhere(&self, leaves: usize) -> Result<usize, AllocError> {
+        self.allocate_exact(leaves).or_else(|error| match error {
+            AllocError::OutOfMemory { .. } => self.allocate_in_gap(leaves).ok_or(error),
+            _ => Err(error),
+        })
+    }
+
+    /// How many free blocks of an order [`Self::allocate_anywhere`] looks around.
+    pub const GAPS: usize = 32;
+
+    #[cold]
+    fn allocate_in_gap(&self, leaves: usize) -> Option<usize> {
+        // A gap of so many leaves has an aligned block of at least a quarter of the next power of two.
+        let above = Order::for_leaves(leaves)?.get();
+        let (low, high) = (above.saturating_sub(2), above.saturating_sub(1));
+        for order in Order::range(low, high.min(self.geometry.top)).rev() {
+            let mut from = 0;
+            for _ in 0..Self::GAPS {
+                let Some(block) = self.find(order, from) else { break };
+                from = block.index() + 1;
+                let first = self.gap_start(block);
+                if self.allocate_at(first, leaves).is_ok() {
+                    return Some(first);
+                }
+            }
+        }
+        None
+    }
+
+    /// Where the free leaves begin that a free block is the end of.
+    fn gap_start(&self, block: Block) -> usize {
+        let mut first = block.first();
+        // Free blocks side by side rise in order, then fall: fewer than two an order.
+        while first > self.geometry.first {
+            let highest = first.trailing_zeros().min(self.geometry.top);
+            let before = Order::range(0, highest)
+                .map(|order| Block::containing(order, first - 1))
+                .find(|before| self.state(*before) == FREE);
+            match before {
+                Some(before) => first = before.first(),
+                None => break,
+            }
+        }
+        first
     }
 
     /// Takes the `leaves` leaves from `first` on out of the range (a hole, firmware, a bad page) if
@@ -151,7 +206,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             let extent = self.extent_containing(at);
             if extent.leaves > 1 {
                 let halves = extent.leaves.trailing_zeros() - 1;
-                if let Some(order) = super::Order::new(halves) {
+                if let Some(order) = Order::new(halves) {
                     let (word, shift) = self.node(Block::containing(order, extent.first));
                     word.clear((NODE | NODE << 2) << shift);
                 }
