@@ -14,6 +14,11 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// How many words of metadata a tree over `range` takes: the length of the storage to provide.
     /// `usize::MAX` for a range that no tree can have (empty, or beyond a quarter of what a word
     /// counts).
+    ///
+    /// ```
+    /// const WORDS: usize = buddy_core::Tree::<[buddy_core::Plain; 0]>::metadata_words(0..1 << 16);
+    /// assert_eq!(WORDS * 64 / (1 << 16), 4); // bits a leaf
+    /// ```
     #[must_use]
     pub const fn metadata_words(range: Range<usize>) -> usize {
         match Geometry::new::<S::Word>(&range) {
@@ -23,6 +28,11 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// As [`Self::metadata_words`], enough for any range of `leaves` leaves, wherever it starts.
+    ///
+    /// ```
+    /// type Tree = buddy_core::Tree<[buddy_core::Plain; 0]>;
+    /// assert!(Tree::metadata_words_for(1000) >= Tree::metadata_words(12_345..13_345));
+    /// ```
     #[must_use]
     pub const fn metadata_words_for(leaves: usize) -> usize {
         let words = Self::metadata_words(0..leaves);
@@ -44,6 +54,13 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// A tree over `range` with every leaf free. Writes over the storage: O(words).
     ///
+    /// ```
+    /// let mut words = [const { buddy_core::Plain::zero() }; 100];
+    /// let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words.as_mut_slice(), 5..105)?;
+    /// assert_eq!(tree.free_leaves(), 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the range is empty or too large, or the storage too short.
     pub fn new(storage: S, range: Range<usize>) -> Result<Self, BuildError> {
@@ -52,6 +69,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// A tree over `range` with every leaf reserved: [`Self::release`] makes leaves available.
+    ///
+    /// ```
+    /// let mut words = [const { buddy_core::Plain::zero() }; 100];
+    /// let tree: buddy_core::Tree<_> = buddy_core::Tree::reserved(words.as_mut_slice(), 0..100)?;
+    /// assert!(tree.allocate_exact(1).is_err());
+    /// tree.release(20, 30)?;
+    /// assert_eq!(tree.allocate_exact(4)?, 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the range is empty or too large, or the storage too short.
@@ -64,6 +90,13 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     ///
     /// On other storage the tree is meaningless (calls may answer anything, and panic).
     ///
+    /// ```
+    /// let words = [const { buddy_core::Plain::zero() }; 100];
+    /// let tree: buddy_core::Tree<_> = buddy_core::Tree::new_zeroed(words, 0..100)?;
+    /// assert_eq!(tree.free_leaves(), 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If the range is empty or too large, or the storage too short.
     pub fn new_zeroed(storage: S, range: Range<usize>) -> Result<Self, BuildError> {
@@ -73,6 +106,13 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// As [`Self::reserved`], for storage that is known to hold zeros only, in time O(orders).
+    ///
+    /// ```
+    /// let words = [const { buddy_core::Plain::zero() }; 100];
+    /// let tree: buddy_core::Tree<_> = buddy_core::Tree::reserved_zeroed(words, 0..100)?;
+    /// assert_eq!(tree.free_leaves(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the range is empty or too large, or the storage too short.
@@ -85,6 +125,16 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// The tree that the storage already holds: after a restart, or in memory that another process
     /// shares. O(leaves): the storage is not trusted, [`Self::validate`] must pass.
+    ///
+    /// ```
+    /// let mut words = [const { buddy_core::Plain::zero() }; 100];
+    /// let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words.as_mut_slice(), 0..100)?;
+    /// let block = tree.allocate_exact(7)?;
+    /// // Later:
+    /// let tree: buddy_core::Tree<_> = buddy_core::Tree::attach(words.as_mut_slice())?;
+    /// assert_eq!(tree.free(block)?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the storage holds no valid tree of this word width and policy.
@@ -153,6 +203,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// Frees every allocated block. Reserved leaves stay reserved, and the peak is kept.
     ///
     /// O(words of metadata); with reserved leaves in the range O(orders) for each block.
+    ///
+    /// ```
+    /// let words = [const { buddy_core::Plain::zero() }; 100];
+    /// let mut tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// tree.allocate_exact(7)?;
+    /// tree.reset();
+    /// assert_eq!(tree.used(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn reset(&mut self) {
         let (first, end) = (self.geometry.first, self.end());
         if self.header()[header::RESERVED].load() == 0 {

@@ -15,6 +15,16 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// All free blocks of a word of nodes are taken by one change of it, and a larger block is
     /// split into a whole word of them by another. O(`out.len()`), and O(orders + summary levels)
     /// for every word.
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// let mut blocks = [0; 60];
+    /// let had = tree.allocate_many(buddy_core::Order::new(1).unwrap(), &mut blocks);
+    /// assert_eq!(had, 50); // all 100 leaves
+    /// tree.free_sized(blocks[7], 2)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn allocate_many(&self, order: Order, out: &mut [usize]) -> usize {
         if order.get() > self.geometry.top {
             return 0;

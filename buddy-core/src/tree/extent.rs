@@ -50,6 +50,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     ///
     /// Neighbouring reserved leaves come as one extent. If other threads change the tree meanwhile,
     /// what they change may be seen before, after, or in pieces.
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// tree.allocate_at(10, 5)?;
+    /// let used = tree.walk().find(|extent| extent.kind == buddy_core::Kind::Used).unwrap();
+    /// assert_eq!((used.first, used.leaves), (10, 5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn walk(&self) -> Walk<'_, S, P> {
         Walk { tree: self, at: self.geometry.first, end: self.end() }
@@ -59,6 +68,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// a run of many pieces O(orders) for each piece before it.
     ///
     /// Of reserved leaves only those are told that were reserved together.
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// tree.allocate_at(10, 5)?;
+    /// assert_eq!(tree.extent_at(12).unwrap().first, 10);
+    /// assert_eq!(tree.extent_at(100), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn extent_at(&self, leaf: usize) -> Option<Extent> {
         self.range().contains(&leaf).then(|| self.extent_containing(leaf))

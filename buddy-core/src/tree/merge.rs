@@ -17,6 +17,15 @@ use super::word::{Storage, Word, node_shift};
 
 impl<S: Storage, P: Policy> Tree<S, P> {
     /// Merges everything that the policy left unmerged. O(orders * (orders + summary levels)).
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// let block = tree.allocate_exact(1)?;
+    /// tree.free(block)?;
+    /// tree.settle(); // now, rather than when a request needs it
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn settle(&self) {
         if P::LAZY {
             // Upward: what merges may come to rest in the active word of the next order.

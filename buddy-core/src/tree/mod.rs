@@ -94,6 +94,13 @@ pub struct Tree<S: Storage, P: Policy = Lazy> {
 /// Reading a tree's parts.
 impl<S: Storage, P: Policy> Tree<S, P> {
     /// The range that the tree manages now.
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// assert_eq!(tree.range(), 0..100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn range(&self) -> Range<usize> {
@@ -101,6 +108,14 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// One past the last leaf that the metadata can record: how far [`Self::extend`] can go.
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// tree.cut(40)?;
+    /// assert_eq!((tree.range().end, tree.capacity_end()), (60, 100));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn capacity_end(&self) -> usize {
@@ -108,6 +123,13 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// The highest order of which a block fits in the tree's capacity.
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// assert_eq!(tree.max_order().leaves(), 64);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     #[inline]
     pub fn max_order(&self) -> Order {
@@ -195,6 +217,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// smallest order that has one, split in halves as often as needed.
     /// O(orders + summary levels); when the tree is exhausted also [`Self::settle`].
     ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// let order = buddy_core::Order::new(3).unwrap();
+    /// let block = tree.allocate(order)?; // 8 leaves
+    /// assert_eq!(block % 8, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`AllocError::TooLarge`], [`AllocError::OutOfMemory`]; nothing has changed then.
     #[inline]
@@ -211,6 +242,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// Frees the block that starts at leaf `first` and returns its size in leaves.
     /// O(orders + summary levels).
     ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// let block = tree.allocate_exact(5)?;
+    /// assert_eq!(tree.free(block)?, 5);
+    /// assert!(tree.free(block).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If no allocated block starts there; nothing has changed then.
     pub fn free(&self, first: usize) -> Result<usize, FreeError> {
@@ -222,6 +262,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// Frees the block that starts at leaf `first` and has `leaves` leaves.
     /// O(orders + summary levels), without the search for the size that [`Self::free`] makes.
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// let block = tree.allocate_exact(5)?;
+    /// assert!(tree.free_sized(block, 4).is_err());
+    /// tree.free_sized(block, 5)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If no allocated block of exactly that size starts there; nothing has changed then.

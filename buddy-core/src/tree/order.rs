@@ -20,12 +20,22 @@ impl Order {
     pub const MAX: Self = Self(usize::BITS - 1);
 
     /// The order `log2`, or `None` above [`Order::MAX`].
+    ///
+    /// ```
+    /// assert_eq!(buddy_core::Order::new(4).map(buddy_core::Order::leaves), Some(16));
+    /// assert_eq!(buddy_core::Order::new(usize::BITS), None);
+    /// ```
     #[must_use]
     pub const fn new(log2: u32) -> Option<Self> {
         if log2 <= Self::MAX.0 { Some(Self(log2)) } else { None }
     }
 
     /// The smallest order whose blocks hold `leaves` leaves; `None` for 0 and where no order does.
+    ///
+    /// ```
+    /// assert_eq!(buddy_core::Order::for_leaves(5), buddy_core::Order::new(3));
+    /// assert_eq!(buddy_core::Order::for_leaves(0), None);
+    /// ```
     #[must_use]
     #[inline]
     pub const fn for_leaves(leaves: usize) -> Option<Self> {

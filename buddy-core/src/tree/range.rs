@@ -13,6 +13,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// Allocates the `leaves` leaves from `first` on, as one block, if all of them are free.
     /// O(orders) for each free block that they lie in.
     ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// tree.allocate_at(13, 10)?;
+    /// assert!(tree.allocate_at(22, 1).is_err());
+    /// assert_eq!(tree.free(13)?, 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`AllocError::ZeroSize`], [`AllocError::OutOfRange`], [`AllocError::Occupied`] with the
     /// first leaf that is not free; no leaf has changed hands then.
@@ -32,6 +41,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     ///
     /// Gaps are looked for around [`GAPS`](Self::GAPS) free blocks of each of the two orders that such
     /// a gap must have one of; O(orders) for each.
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// assert!(tree.allocate_exact(90).is_err()); // no aligned block of 128
+    /// let block = tree.allocate_anywhere(90)?;
+    /// assert_eq!(tree.free(block)?, 90);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Self::allocate_exact`]; with many gaps, also where one would do that was not looked at.
@@ -84,6 +102,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// Takes the `leaves` leaves from `first` on out of the range (a hole, firmware, a bad page) if
     /// all of them are free. O(orders) for each free block that they lie in.
     ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// tree.reserve(10, 3)?;
+    /// assert!(tree.allocate_at(12, 1).is_err());
+    /// assert_eq!(tree.free_leaves(), 97);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If a leaf is not free or outside the range; no leaf has changed hands then.
     pub fn reserve(&self, first: usize, leaves: usize) -> Result<(), RangeError> {
@@ -96,6 +123,16 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// Makes `leaves` reserved leaves from `first` on free. O(orders) for each block that was
     /// reserved by a call of its own.
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// tree.reserve(10, 20)?;
+    /// tree.release(15, 5)?;
+    /// assert!(tree.release(15, 5).is_err());
+    /// assert_eq!(tree.free_leaves(), 85);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If a leaf is not reserved or outside the range; nothing has changed then.
@@ -119,6 +156,16 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// The metadata must have room: build the tree over the largest range it shall ever have, and
     /// [`Self::cut`] it to what is there at first.
     ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// tree.cut(40)?;
+    /// tree.extend(30)?;
+    /// assert!(tree.extend(30).is_err());
+    /// assert_eq!(tree.range(), 0..90);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`RangeError::Capacity`] beyond what the metadata can record; nothing has changed then.
     pub fn extend(&self, leaves: usize) -> Result<(), RangeError> {
@@ -134,6 +181,16 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// Moves the range's end down by `leaves` leaves, all of which must be free, and at least one
     /// must stay. O(orders) for each free block among them.
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// tree.allocate_at(50, 1)?;
+    /// assert!(tree.cut(60).is_err());
+    /// tree.cut(49)?;
+    /// assert_eq!(tree.range(), 0..51);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If a leaf is not free, or none would stay; nothing has changed then.

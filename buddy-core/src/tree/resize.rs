@@ -13,6 +13,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// Grows the block of `old` leaves at leaf `first` to `new` leaves, into free leaves behind it,
     /// wherever these lie in the tree. O(orders) for each free block that it grows into.
     ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// let block = tree.allocate_exact(5)?;
+    /// tree.grow(block, 5, 30)?;
+    /// assert_eq!(tree.leaves_of(block)?, 30);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// If there is no such block, or a leaf behind it is not free; the block is unchanged then.
     pub fn grow(&self, first: usize, old: usize, new: usize) -> Result<(), GrowError> {
@@ -32,6 +41,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// Shrinks the block of `old` leaves at leaf `first` to its first `new` leaves. O(orders).
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// let block = tree.allocate_exact(30)?;
+    /// tree.shrink(block, 30, 7)?;
+    /// assert_eq!(tree.used(), 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If there is no such block, or `new` is 0 or above `old`; the block is unchanged then.
@@ -56,6 +74,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// Frees `leaves` leaves from `first` on, all inside one allocated block. What is left of the
     /// block before and behind them stays allocated, each as a block of its own. O(orders), and
     /// [`Self::extent_at`].
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// let block = tree.allocate_exact(8)?;
+    /// tree.free_part(block + 2, 3)?;
+    /// assert_eq!((tree.leaves_of(block)?, tree.leaves_of(block + 5)?), (2, 3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If the leaves are not all inside one allocated block; nothing has changed then.

@@ -24,6 +24,14 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     ///
     /// O(orders + summary levels); when the tree is exhausted also [`Self::settle`].
     ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// let block = tree.allocate_exact(5)?;
+    /// assert_eq!(tree.used(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`AllocError::ZeroSize`], [`AllocError::TooLarge`], [`AllocError::OutOfMemory`] (no free
     /// block of the next power of two); nothing has changed then.
@@ -44,6 +52,14 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     ///
     /// Served from free blocks of at least the alignment's order.
     ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// let block = tree.allocate_aligned(3, buddy_core::Order::new(5).unwrap())?;
+    /// assert_eq!(block % 32, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Self::allocate_exact`], and [`AllocError::Alignment`] if `align` is above
     /// [`Self::max_order`].
@@ -61,6 +77,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// How many leaves the block that starts at leaf `first` has. O(orders).
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// let block = tree.allocate_exact(5)?;
+    /// assert_eq!(tree.leaves_of(block)?, 5);
+    /// assert!(tree.leaves_of(block + 1).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// If no allocated block starts there.

@@ -131,6 +131,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// The tree in figures, after [`Self::settle`]. O(orders) besides.
     ///
     /// While other threads change the tree the figures may not fit each other.
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// tree.allocate_exact(5)?;
+    /// let statistics = tree.statistics();
+    /// assert_eq!((statistics.used(), statistics.free(), statistics.blocks()), (5, 95, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.settle();
@@ -151,12 +160,28 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// Allocated leaves. O(1).
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// tree.allocate_exact(5)?;
+    /// assert_eq!(tree.used(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn used(&self) -> usize {
         self.header()[header::USED].load()
     }
 
     /// Free leaves. O(1).
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// tree.allocate_exact(5)?;
+    /// assert_eq!(tree.free_leaves(), 95);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn free_leaves(&self) -> usize {
         let reserved = self.header()[header::RESERVED].load();

@@ -102,6 +102,14 @@ struct Totals {
 impl<S: Storage, P: Policy> Tree<S, P> {
     /// Checks every invariant of the tree. O(leaves). No other thread may use the tree meanwhile.
     ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// tree.allocate_exact(5)?;
+    /// tree.validate()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// The first breach found.
     pub fn validate(&self) -> Result<(), Invalid> {

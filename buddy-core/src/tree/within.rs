@@ -39,6 +39,11 @@ impl Constraints {
     }
 
     /// The block starts at a multiple of this order's leaves.
+    ///
+    /// ```
+    /// let page = buddy_core::Order::new(9).unwrap(); // 512 leaves
+    /// let _aligned = buddy_core::Constraints::new().align(page);
+    /// ```
     #[must_use]
     pub const fn align(mut self, align: Order) -> Self {
         self.align = align;
@@ -74,6 +79,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// A whole aligned block (of the larger of the next power of two and the alignment) must be
     /// free inside the constraints' range; what of it is not asked for is given back at once.
     /// [`Self::settle`], then O(orders * summary levels).
+    ///
+    /// ```
+    /// # let words = [const { buddy_core::Plain::zero() }; 100];
+    /// # let tree: buddy_core::Tree<_> = buddy_core::Tree::new(words, 0..100)?;
+    /// let low = buddy_core::Constraints::new().range(30..50).boundary(buddy_core::Order::new(3).unwrap());
+    /// let block = tree.allocate_within(6, &low)?;
+    /// assert!(block >= 30 && block + 6 <= 50 && block / 8 == (block + 5) / 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`AllocError::ZeroSize`], [`AllocError::TooLarge`], [`AllocError::Alignment`],
