@@ -9,6 +9,7 @@ use std::ops::Range;
 pub(crate) enum Action {
     Allocate { order: Order },
     AllocateExact { leaves: usize },
+    AllocateAnywhere { leaves: usize },
     AllocateAligned { leaves: usize, align: Order },
     AllocateWithin { leaves: usize, align: Order, range: Range<usize>, boundary: Option<Order> },
     AllocateAt { first: usize, leaves: usize },
@@ -79,6 +80,9 @@ impl Action {
             Self::Allocate { order } => return Ok(Answer::Block(tree.allocate(order)?)),
             Self::AllocateExact { leaves } => {
                 return Ok(Answer::Block(tree.allocate_exact(leaves)?));
+            }
+            Self::AllocateAnywhere { leaves } => {
+                return Ok(Answer::Block(tree.allocate_anywhere(leaves)?));
             }
             Self::AllocateAligned { leaves, align } => {
                 return Ok(Answer::Block(tree.allocate_aligned(leaves, align)?));

@@ -45,6 +45,7 @@ impl Arguments {
         }
         for leaves in 0..=self.most {
             list.push(Action::AllocateExact { leaves });
+            list.push(Action::AllocateAnywhere { leaves });
             let aligned = |align: &Order| Action::AllocateAligned { leaves, align: *align };
             list.extend(self.orders.iter().map(aligned));
             self.constrained(leaves, &mut list);

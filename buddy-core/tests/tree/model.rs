@@ -73,6 +73,12 @@ impl Model {
         self.contains(first, leaves) && self.first_other(first, leaves, Kind::Free).is_none()
     }
 
+    /// Whether so many leaves side by side are free.
+    pub(crate) fn has_gap(&self, leaves: usize) -> bool {
+        let mut gaps = self.leaves.split(|leaf| *leaf != Leaf::Free);
+        gaps.any(|gap| gap.len() >= leaves)
+    }
+
     /// How many leaves the block that starts at `first` has, if one does.
     pub(crate) fn block(&self, first: usize) -> Option<usize> {
         let from = self.leaves.get(first.checked_sub(self.first)?..)?;

@@ -13,6 +13,8 @@ enum Allowed {
     Only(Answer),
     /// An aligned block that was free: at this place, where the documentation names one.
     Block { leaves: usize, align: Order, range: Range<usize>, place: Option<usize> },
+    /// A block anywhere that was free; or a refusal, if there are more gaps than are looked at.
+    Gap { leaves: usize, is_certain: bool },
     /// So many blocks of this order.
     Blocks { order: Order, count: usize },
     /// Any of these: all of them are true.
@@ -55,6 +57,10 @@ impl Model {
                 assert_eq!(*first, place.unwrap_or(*first), "not the place documented");
                 self.allocate(*first, leaves);
             }
+            (Allowed::Gap { leaves, .. }, Ok(Answer::Block(first))) => {
+                self.allocate(*first, leaves);
+            }
+            (Allowed::Gap { is_certain: false, .. }, Err(_)) => return,
             (Allowed::Blocks { order, count }, Ok(Answer::Blocks(blocks))) => {
                 assert_eq!(blocks.len(), count);
                 for first in blocks {
@@ -94,6 +100,7 @@ impl Model {
             Action::AllocateExact { leaves } => {
                 self.placed(&Request::anywhere(leaves, Order::MIN), is_eager)
             }
+            Action::AllocateAnywhere { leaves } => self.anywhere(leaves, is_eager),
             Action::AllocateAligned { leaves, align } => {
                 self.placed(&Request::anywhere(leaves, align), is_eager)
             }
@@ -175,6 +182,20 @@ impl Model {
             (place < end && order.leaves() <= end - place).then_some((size, place))
         };
         self.free_blocks().into_iter().filter_map(place_in).min().map(|(_, place)| place)
+    }
+
+    /// As an exact request, else in any gap that is long enough.
+    fn anywhere(&self, leaves: usize, is_eager: bool) -> Allowed {
+        let exact = self.placed(&Request::anywhere(leaves, Order::MIN), is_eager);
+        let is_refused = matches!(exact, Allowed::Refusals(_));
+        if !is_refused || leaves == 0 || !self.has_gap(leaves) {
+            return exact;
+        }
+        let blocks = self.free_blocks();
+        let order = Order::for_leaves(leaves).unwrap().get();
+        let of_order =
+            |height: u32| blocks.iter().filter(|(_, size)| size.get() + height == order).count();
+        Allowed::Gap { leaves, is_certain: of_order(1) <= 32 && of_order(2) <= 32 }
     }
 
     fn allocated_at(&self, first: usize, leaves: usize) -> Allowed {

@@ -37,6 +37,7 @@ enum Size {
 enum Step {
     Allocate(Order),
     Exact(Size),
+    Anywhere(Size),
     Aligned(Size, Order),
     Within(Size, Order, Place, Size, Option<Order>),
     At(Place, Size),
@@ -94,6 +95,7 @@ impl Step {
         match self {
             Self::Allocate(order) => Action::Allocate { order: *order },
             Self::Exact(leaves) => Action::AllocateExact { leaves: size(leaves) },
+            Self::Anywhere(leaves) => Action::AllocateAnywhere { leaves: size(leaves) },
             Self::Aligned(leaves, align) => {
                 Action::AllocateAligned { leaves: size(leaves), align: *align }
             }
@@ -178,6 +180,7 @@ fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         10 => orders().prop_map(Step::Allocate),
         10 => modest().prop_map(Step::Exact),
+        3 => modest().prop_map(Step::Anywhere),
         3 => (modest(), orders()).prop_map(|(size, align)| Step::Aligned(size, align)),
         4 => (modest(), orders(), places(), sizes(), prop::option::weighted(0.3, orders()))
             .prop_map(|(size, align, at, room, bound)| Step::Within(size, align, at, room, bound)),
