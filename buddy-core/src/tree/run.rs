@@ -67,11 +67,11 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let Some(order) = Order::for_leaves(leaves) else {
             return Err(self.refuse_size(leaves));
         };
-        if align <= order {
-            return self.allocate_exact(leaves);
-        }
         if align > self.max_order() {
             return Err(AllocError::Alignment { requested: align, served: self.max_order() });
+        }
+        if align <= order {
+            return self.allocate_exact(leaves);
         }
         self.allocate_run(leaves, align)
     }
