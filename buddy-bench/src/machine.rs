@@ -1,5 +1,6 @@
 //! Which machine and compiler the figures are from.
 
+use crate::csv::{MACHINE, OK, Row};
 use std::{fs, thread};
 
 /// The processor's name as the system tells it, or `unknown CPU`.
@@ -19,3 +20,22 @@ pub fn cores() -> usize {
 
 /// The compiler that built this program.
 pub const RUSTC: &str = env!("RUSTC_VERSION");
+
+/// The line of a file of figures that tells the machine.
+#[must_use]
+pub fn row() -> Row {
+    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    let cores = Some(cores() as f64);
+    Row {
+        command: MACHINE.to_owned(),
+        workload: cpu_model(),
+        package: RUSTC.to_owned(),
+        metric: "cores".to_owned(),
+        median: cores,
+        low: cores,
+        high: cores,
+        runs: 1,
+        status: OK.to_owned(),
+        ..Row::default()
+    }
+}

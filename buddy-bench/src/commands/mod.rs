@@ -3,6 +3,7 @@
 pub mod replay;
 
 use crate::arena::NoMemory;
+use crate::csv::CsvError;
 use crate::peers::UnknownName;
 use crate::trace::TraceError;
 use std::io;
@@ -32,6 +33,14 @@ pub enum Error {
         path: PathBuf,
         /// Why not.
         source: io::Error,
+    },
+    /// Figures could not be written or read.
+    #[error("{path}: {source}", path = path.display())]
+    Csv {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: CsvError,
     },
     /// The tables could not be written.
     #[error("output: {0}")]

@@ -1,74 +1,71 @@
-//! All figures of a run, one line for each trace and allocator.
+//! All figures of a run: time and smallest heap of each trace and allocator.
 
 use super::measure::{Measured, Outcome};
-use crate::csv::write_row;
+use super::tables::verdict;
+use crate::csv::{OK, Row, rounded};
 use crate::machine;
 use crate::smallest::Smallest;
-use std::io::{self, Write};
 
-const HEAD: [&str; 21] = [
-    "trace",
-    "events",
-    "peak_bytes",
-    "arena_bytes",
-    "allocator",
-    "package",
-    "ns_per_event",
-    "ns_min",
-    "ns_max",
-    "rounds",
-    "events_timed",
-    "refused",
-    "events_checked",
-    "refused_checked",
-    "misaligned",
-    "damaged",
-    "smallest_heap_bytes",
-    "smallest_heap_ratio",
-    "cpu",
-    "cores",
-    "rustc",
-];
-
-pub(super) fn write(out: &mut impl Write, results: &[Measured]) -> io::Result<()> {
-    write_row(out, HEAD)?;
+pub(super) fn rows(results: &[Measured]) -> Vec<Row> {
+    let mut rows = vec![machine::row()];
     for measured in results {
         for outcome in &measured.outcomes {
-            write_row(out, row(measured, outcome))?;
+            rows.push(time(measured, outcome));
+            rows.extend(heap(measured, outcome).into_iter().flatten());
         }
     }
-    out.flush()
+    rows
 }
 
-/// Figures that there are not are empty.
-fn row(measured: &Measured, outcome: &Outcome) -> [String; HEAD.len()] {
-    let Outcome { contestant, check, time, smallest, .. } = outcome;
-    let ns = |ns: Option<f64>| ns.map_or(String::new(), |ns| format!("{ns:.3}"));
-    let heap = smallest.and_then(|heap| match heap.bytes {
-        Smallest::Bytes(bytes) => Some((bytes, heap.ratio()?)),
+fn row(measured: &Measured, outcome: &Outcome) -> Row {
+    Row {
+        command: "replay".to_owned(),
+        workload: measured.trace.clone(),
+        allocator: outcome.contestant.name.to_owned(),
+        package: outcome.contestant.package.to_owned(),
+        status: status(measured, outcome),
+        ..Row::default()
+    }
+}
+
+fn status(measured: &Measured, outcome: &Outcome) -> String {
+    let words = verdict(measured, outcome);
+    match words.as_str() {
+        "none" => OK.to_owned(),
+        _ if outcome.check.is_clean() && outcome.refused == 0 => format!("part: {words}"),
+        _ => format!("failed: {words}"),
+    }
+}
+
+fn time(measured: &Measured, outcome: &Outcome) -> Row {
+    let mut row = row(measured, outcome);
+    "time".clone_into(&mut row.metric);
+    "ns/event".clone_into(&mut row.unit);
+    if let Some(time) = outcome.time {
+        row.median = Some(rounded(time.median));
+        row.low = Some(rounded(time.quartiles.0));
+        row.high = Some(rounded(time.quartiles.1));
+        row.runs = time.rounds;
+    }
+    row
+}
+
+/// The heap in bytes and as a multiple of the peak.
+fn heap(measured: &Measured, outcome: &Outcome) -> Option<[Row; 2]> {
+    let heap = outcome.smallest?;
+    let bytes = match heap.bytes {
+        #[expect(clippy::cast_precision_loss, reason = "heaps are far smaller than 2^53")]
+        Smallest::Bytes(bytes) => Some(bytes as f64),
         Smallest::NotEnough | Smallest::OutOfTime => None,
-    });
-    [
-        measured.trace.clone(),
-        measured.events.to_string(),
-        measured.peak_bytes.to_string(),
-        measured.arena_bytes.to_string(),
-        contestant.name.to_owned(),
-        contestant.package.to_owned(),
-        ns(time.map(|time| time.median)),
-        ns(time.map(|time| time.min)),
-        ns(time.map(|time| time.max)),
-        time.map_or(0, |time| time.rounds).to_string(),
-        outcome.timed_events.to_string(),
-        outcome.refused.to_string(),
-        check.events.to_string(),
-        check.refused.to_string(),
-        check.misaligned.to_string(),
-        check.damaged.to_string(),
-        heap.map_or(String::new(), |(bytes, _)| bytes.to_string()),
-        heap.map_or(String::new(), |(_, ratio)| format!("{ratio:.4}")),
-        machine::cpu_model(),
-        machine::cores().to_string(),
-        machine::RUSTC.to_owned(),
-    ]
+    };
+    let with = |metric: &str, unit: &str, figure: Option<f64>| {
+        let mut row = Row { command: "minheap".to_owned(), ..row(measured, outcome) };
+        metric.clone_into(&mut row.metric);
+        unit.clone_into(&mut row.unit);
+        (row.median, row.low, row.high) = (figure, figure, figure);
+        row.runs = usize::from(figure.is_some());
+        row
+    };
+    let ratio = heap.ratio().map(rounded);
+    Some([with("heap", "bytes", bytes), with("heap / peak", "ratio", ratio)])
 }

@@ -194,7 +194,7 @@ fn failures(results: &[Measured], contestants: &[&'static Contestant]) -> Table 
     table
 }
 
-fn verdict(measured: &Measured, outcome: &Outcome) -> String {
+pub(super) fn verdict(measured: &Measured, outcome: &Outcome) -> String {
     let check = &outcome.check;
     let counts = [
         (check.refused.max(outcome.refused), "refused"),
