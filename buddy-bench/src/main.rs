@@ -1,6 +1,6 @@
 //! The command line of buddy-bench. Without a command it replays the traces.
 
-use buddy_bench::commands::{self, replay};
+use buddy_bench::commands::{self, record, replay};
 use clap::{Parser, Subcommand};
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -19,11 +19,15 @@ struct Cli {
 enum Command {
     /// Replay traces: time per event, failures, smallest heap (the default)
     Replay(replay::Options),
+    /// Record what a program of yours asks its allocator for, as a trace that replays
+    Record(record::Options),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command.unwrap_or(Command::Replay(cli.replay)) {
+        // The program has stdout.
+        Command::Record(options) => record::run(&options, &mut io::stderr().lock()),
         Command::Replay(options) => replay::run(&options, &mut io::stdout().lock()),
     };
     match result {

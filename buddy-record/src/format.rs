@@ -132,16 +132,11 @@ impl<'a> Log<'a> {
     /// # Errors
     /// If they hold none.
     pub fn new(bytes: &'a [u8]) -> Result<Self, LogError> {
-        let (words, records) = bytes.split_at_checked(HEAD_BYTES).ok_or(LogError::Magic)?;
-        if word(words, head::MAGIC) != MAGIC {
-            return Err(LogError::Magic);
-        }
-        let (next, limit) = (word(words, head::NEXT), word(words, head::LIMIT));
-        let written = usize::try_from(next.min(limit)).unwrap_or(usize::MAX);
-        let len = written.checked_mul(RECORD_BYTES).ok_or(LogError::Truncated)?;
-        let records = records.get(..len).ok_or(LogError::Truncated)?;
-        let begun = word(words, head::PROCESS) != 0;
-        Ok(Self { records, left_out: next.saturating_sub(limit), begun })
+        let written = usize::try_from(written_bytes(bytes)?).map_err(|_| LogError::Truncated)?;
+        let records = bytes.get(HEAD_BYTES..written).ok_or(LogError::Truncated)?;
+        let word = |index| word(bytes, index);
+        let left_out = word(head::NEXT).saturating_sub(word(head::LIMIT));
+        Ok(Self { records, left_out, begun: word(head::PROCESS) != 0 })
     }
 
     /// The records in order; `None` for each that was never written.
@@ -149,6 +144,19 @@ impl<'a> Log<'a> {
         let words = |bytes: &[u8]| [word(bytes, 0), word(bytes, 1), word(bytes, 2)];
         self.records.chunks_exact(RECORD_BYTES).map(move |bytes| Record::from_words(words(bytes)))
     }
+}
+
+/// How long the written part of a log is, of which these are the first [`HEAD_BYTES`] at least.
+///
+/// # Errors
+/// If it is none.
+pub fn written_bytes(log: &[u8]) -> Result<u64, LogError> {
+    if log.len() < HEAD_BYTES || word(log, head::MAGIC) != MAGIC {
+        return Err(LogError::Magic);
+    }
+    let records = word(log, head::NEXT).min(word(log, head::LIMIT));
+    let bytes = records.checked_mul(RECORD_BYTES as u64);
+    bytes.and_then(|bytes| bytes.checked_add(HEAD_BYTES as u64)).ok_or(LogError::Truncated)
 }
 
 /// The head of a new log, and its length with room for so many records.

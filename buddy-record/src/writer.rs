@@ -12,9 +12,8 @@ use std::ffi::{CStr, c_char, c_int};
 use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::FromRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::ptr::null_mut;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
@@ -172,19 +171,12 @@ fn thread() -> u32 {
     })
 }
 
-/// Creates a log with room for so many records; all its space is taken at once, so that no record
-/// finds the disk full.
+/// Makes an empty file a log with room for so many records. All its space is taken at once, so that
+/// no record finds the disk full. Allocates nothing.
 ///
 /// # Errors
-/// If the file exists, or there is no room for it.
-pub fn create(path: &Path, records: u64) -> io::Result<()> {
-    let file = File::options().read(true).write(true).create_new(true).open(path)?;
-    fill(&file, records)
-}
-
-/// Makes an empty file a log. Allocates nothing.
-fn fill(file: &File, records: u64) -> io::Result<()> {
-    use std::os::fd::AsRawFd;
+/// If there is no room for it.
+pub fn prepare(file: &File, records: u64) -> io::Result<()> {
     let (words, len) = new_log(records);
     let len = libc::off_t::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
     // SAFETY: an open file.
@@ -211,7 +203,7 @@ fn open(path: &CStr) -> Option<File> {
     }
     let file = open(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL);
     let limit = variable(RECORDS).and_then(|limit| limit.to_str().ok()?.parse().ok());
-    let filled = file.filter(|file| fill(file, limit.unwrap_or(DEFAULT_RECORDS)).is_ok());
+    let filled = file.filter(|file| prepare(file, limit.unwrap_or(DEFAULT_RECORDS)).is_ok());
     if filled.is_none() {
         complain(b"buddy-record: the log cannot be created; nothing is recorded\n");
     }
@@ -219,7 +211,6 @@ fn open(path: &CStr) -> Option<File> {
 }
 
 fn map(len: usize, file: &File) -> Option<*mut libc::c_void> {
-    use std::os::fd::AsRawFd;
     let (access, descriptor) = (libc::PROT_READ | libc::PROT_WRITE, file.as_raw_fd());
     // SAFETY: a new mapping, at a place that the system chooses.
     let map = unsafe { libc::mmap(null_mut(), len, access, libc::MAP_SHARED, descriptor, 0) };

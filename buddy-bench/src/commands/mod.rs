@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+pub mod record;
 pub mod replay;
 
 use crate::arena::NoMemory;
@@ -42,6 +43,9 @@ pub enum Error {
         /// Why not.
         source: CsvError,
     },
+    /// A program could not be recorded.
+    #[error(transparent)]
+    Record(#[from] record::RecordError),
     /// The tables could not be written.
     #[error("output: {0}")]
     Output(#[from] io::Error),

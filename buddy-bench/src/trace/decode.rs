@@ -7,7 +7,7 @@ use std::io::{self, Read};
 /// More than this is no trace, compressed or not.
 pub(super) const MOST_BYTES: u64 = 1 << 28;
 
-const MAGIC: &[u8; 8] = b"ALTRACE1";
+pub(super) const MAGIC: &[u8; 8] = b"ALTRACE1";
 const ZSTD_MAGIC: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
 
 /// The contents of a zstd frame, with its checksum compared if it has one.

@@ -2,6 +2,7 @@
 
 mod built_in;
 mod decode;
+mod encode;
 mod error;
 
 pub use built_in::{NAMES, load};
