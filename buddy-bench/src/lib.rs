@@ -23,6 +23,7 @@ pub mod commands;
 pub mod csv;
 pub mod machine;
 pub mod peers;
+pub mod plot;
 pub mod progress;
 pub mod random;
 pub mod replay;

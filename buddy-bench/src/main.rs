@@ -1,6 +1,6 @@
 //! The command line of buddy-bench. Without a command it replays the traces.
 
-use buddy_bench::commands::{self, record, replay};
+use buddy_bench::commands::{self, map, record, replay};
 use clap::{Parser, Subcommand};
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -19,6 +19,8 @@ struct Cli {
 enum Command {
     /// Replay traces: time per event, failures, smallest heap (the default)
     Replay(replay::Options),
+    /// Draw the heap at a moment of a trace, and over all of it
+    Map(map::Options),
     /// Record what a program of yours asks its allocator for, as a trace that replays
     Record(record::Options),
 }
@@ -26,6 +28,7 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command.unwrap_or(Command::Replay(cli.replay)) {
+        Command::Map(options) => map::run(&options, &mut io::stdout().lock()),
         // The program has stdout.
         Command::Record(options) => record::run(&options, &mut io::stderr().lock()),
         Command::Replay(options) => replay::run(&options, &mut io::stdout().lock()),

@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+pub mod map;
 pub mod record;
 pub mod replay;
 
@@ -43,6 +44,9 @@ pub enum Error {
         /// Why not.
         source: CsvError,
     },
+    /// There is no picture.
+    #[error(transparent)]
+    Map(#[from] map::MapError),
     /// A program could not be recorded.
     #[error(transparent)]
     Record(#[from] record::RecordError),
