@@ -86,6 +86,21 @@ impl Check {
     pub fn is_clean(&self) -> bool {
         self.is_usable() && self.misaligned == 0 && self.refused == 0
     }
+
+    /// What was wrong, if anything, here or in another pass with so many refusals.
+    #[must_use]
+    pub fn faults(&self, refused: usize) -> Option<String> {
+        let refused = self.refused.max(refused);
+        let counts =
+            [(refused, "refused"), (self.misaligned, "misaligned"), (self.damaged, "damaged")];
+        let wrong = counts.iter().filter(|(count, _)| *count > 0);
+        let mut words: Vec<String> = wrong.map(|(count, what)| format!("{count} {what}")).collect();
+        if self.stop == Some(Stop::Panic) {
+            words.push("panic".to_owned());
+        }
+        words.extend(self.first.map(|fault| format!("first in {fault}")));
+        (!words.is_empty()).then(|| words.join(", "))
+    }
 }
 
 /// An allocator whose blocks are filled to their ends with patterns of their own, and looked at when

@@ -11,6 +11,7 @@
 //!      |
 //!   workloads/    what is done: traces, pairs, batches, churn, ..; the suite of them
 //!   peers/        one adapter a peer, behind the trait Peer; the roster of them all
+//!   ranges/       as peers/, for allocators of page frames
 //!   holder, meter, arena      the blocks held, the time taken, the memory shared
 //!   trace/        the traces, decoded
 //!      |
@@ -38,6 +39,7 @@ mod pattern;
 pub mod peers;
 pub mod progress;
 pub mod random;
+pub mod ranges;
 pub mod smallest;
 pub mod statistics;
 pub mod table;

@@ -1,10 +1,10 @@
-//! One workload through all contestants: checked, then timed in turn.
+//! Some work through all who can do it: checked, then timed in turn.
 
 use crate::arena::Arena;
 use crate::checked::Check;
 use crate::figure::{Figure, Status};
 use crate::meter::{Limit, Pass, Stop};
-use crate::peers::{Contestant, Memory};
+use crate::peers::{Contestant, Entrant, Memory};
 use crate::progress::Progress;
 use crate::random::Random;
 use crate::statistics::Summary;
@@ -52,185 +52,208 @@ impl Effort {
 
     /// How many steps of progress [`measure`] makes.
     #[must_use]
-    pub fn steps(&self, contestants: &[&Contestant]) -> usize {
-        contestants.len() * (self.rounds + 2)
+    pub fn steps(&self, entrants: usize) -> usize {
+        entrants * (self.rounds + 2)
     }
 }
 
-/// What was measured with one workload and one contestant.
+/// Some work and those who can do it.
+pub trait Field {
+    /// What is done.
+    fn label(&self) -> Label;
+    /// Who can do it.
+    fn entrants(&self) -> Vec<Entrant>;
+    /// A checked pass of one of them; the seed varies what is checked.
+    fn check(&mut self, entrant: usize, limit: Limit, seed: u64) -> Check;
+    /// A timed pass.
+    fn time(&mut self, entrant: usize, limit: Limit) -> Pass;
+}
+
+/// What is done.
 #[derive(Clone, Debug)]
-pub struct Outcome {
-    /// Who.
-    pub contestant: &'static Contestant,
-    /// What the checked pass found.
-    pub check: Check,
-    /// How many events a timed pass has: whole laps, or as many as the time limit allowed.
-    pub timed_events: usize,
-    /// How many events of a lap were reached at most.
-    reached: usize,
-    lap: usize,
-    /// How many requests were refused in a timed pass.
-    refused: usize,
-    /// Nanoseconds per event; `None` if the check forbade it.
-    pub time: Option<Summary>,
+pub struct Label {
+    /// Its kind.
+    pub workload: String,
+    /// Its sizes; may be empty.
+    pub parameter: String,
+    /// What an event is.
+    pub event: &'static str,
+    /// Events of a lap: the least that can be done of it and be the whole of it.
+    pub lap: usize,
+    /// Whether a pass may have several laps.
+    pub repeats: bool,
 }
 
-impl Outcome {
-    /// Whether the figures may be compared, and if not, why.
+impl Label {
+    /// Kind and sizes.
     #[must_use]
-    pub fn status(&self) -> Status {
-        let check = &self.check;
-        let refused = check.refused.max(self.refused);
-        let counts =
-            [(refused, "refused"), (check.misaligned, "misaligned"), (check.damaged, "damaged")];
-        let wrong = counts.iter().filter(|(count, _)| *count > 0);
-        let mut words: Vec<String> = wrong.map(|(count, what)| format!("{count} {what}")).collect();
-        if check.stop == Some(Stop::Panic) {
-            words.push("panic".to_owned());
-        }
-        words.extend(check.first.map(|fault| format!("first in {fault}")));
-        if !words.is_empty() {
-            Status::Failed(words.join(", "))
-        } else if self.contestant.entrant.memory == Memory::Floor {
-            Status::Floor
-        } else if self.reached < self.lap {
-            Status::part(self.reached, self.lap)
-        } else {
-            Status::Ok
-        }
+    pub fn title(&self) -> String {
+        format!("{} {}", self.workload, self.parameter).trim_end().to_owned()
     }
 
-    /// The time as a figure.
+    /// The time for a lap, above which an allocator is called slow: 400 ns an event, ten times what
+    /// the good ones take.
     #[must_use]
-    pub fn figure(&self, workload: &Workload) -> Figure {
-        Figure {
-            workload: workload.name.clone(),
-            parameter: workload.parameter.clone(),
-            entrant: self.contestant.entrant,
-            metric: "time",
-            unit: format!("ns/{}", workload.work.event()),
-            summary: self.time,
-            status: self.status(),
-        }
+    pub fn patience(&self) -> Duration {
+        let events = u32::try_from(self.lap).unwrap_or(u32::MAX);
+        Duration::from_millis(100) + Duration::from_nanos(400) * events
     }
 }
 
-/// Measures one workload.
+/// A heap workload, the contestants, and the memory.
+#[derive(Debug)]
+pub struct Heaps<'a> {
+    /// What is done.
+    pub workload: &'a Workload,
+    /// By whom.
+    pub contestants: &'a [&'static Contestant],
+    /// Where.
+    pub arena: &'a mut Arena,
+}
+
+impl Field for Heaps<'_> {
+    fn label(&self) -> Label {
+        self.workload.label()
+    }
+
+    fn entrants(&self) -> Vec<Entrant> {
+        self.contestants.iter().map(|contestant| contestant.entrant).collect()
+    }
+
+    fn check(&mut self, entrant: usize, limit: Limit, seed: u64) -> Check {
+        let Workload { work, heap_bytes, .. } = self.workload;
+        (self.contestants[entrant].check)(work, self.arena, *heap_bytes, limit, seed)
+    }
+
+    fn time(&mut self, entrant: usize, limit: Limit) -> Pass {
+        let Workload { work, heap_bytes, .. } = self.workload;
+        (self.contestants[entrant].time)(work, self.arena, *heap_bytes, limit)
+    }
+}
+
+/// Measures all entrants of a field: nanoseconds per event.
 pub fn measure(
-    workload: &Workload,
-    contestants: &[&'static Contestant],
-    arena: &mut Arena,
+    field: &mut dyn Field,
     effort: &Effort,
     random: &mut Random,
     progress: &Progress,
-) -> Vec<Outcome> {
-    let mut bench = Bench { workload, arena, effort, progress };
-    let first = |contestant: &&'static Contestant| bench.first_passes(contestant, random);
-    let mut outcomes: Vec<Outcome> = contestants.iter().map(first).collect();
+) -> Vec<Figure> {
+    let (label, entrants) = (field.label(), field.entrants());
+    let mut bench = Bench { field, label, effort, progress };
+    let first = |(index, &entrant)| bench.first_passes(index, entrant, random);
+    let mut outcomes: Vec<Outcome> = entrants.iter().enumerate().map(first).collect();
     bench.timed_rounds(&mut outcomes, random);
-    outcomes
+    outcomes.iter().map(|outcome| outcome.figure(&bench.label)).collect()
 }
 
-/// The time for a pass over a lap, above which an allocator is called slow: 400 ns an event, ten
-/// times what the good ones take.
-#[must_use]
-pub fn patience(workload: &Workload) -> Duration {
-    let events = u32::try_from(workload.work.lap()).unwrap_or(u32::MAX);
-    Duration::from_millis(100) + Duration::from_nanos(400) * events
+/// What was measured of one entrant.
+#[derive(Debug)]
+struct Outcome {
+    entrant: Entrant,
+    check: Check,
+    /// How many events a timed pass has: whole laps, or as many as the time limit allowed.
+    timed_events: usize,
+    /// How many events of a lap were reached in every pass.
+    reached: usize,
+    /// How many requests were refused in a timed pass.
+    refused: usize,
+    /// Nanoseconds per event.
+    samples: Vec<f64>,
+    spent: Duration,
+}
+
+impl Outcome {
+    fn figure(&self, label: &Label) -> Figure {
+        Figure {
+            workload: label.workload.clone(),
+            parameter: label.parameter.clone(),
+            entrant: self.entrant,
+            metric: "time",
+            unit: format!("ns/{}", label.event),
+            summary: Summary::of(&self.samples),
+            status: self.status(label),
+        }
+    }
+
+    fn status(&self, label: &Label) -> Status {
+        match self.check.faults(self.refused) {
+            Some(words) => Status::Failed(words),
+            None if self.entrant.memory == Memory::Floor => Status::Floor,
+            None if self.reached < label.lap => Status::part(self.reached, label.lap),
+            None => Status::Ok,
+        }
+    }
 }
 
 struct Bench<'a> {
-    workload: &'a Workload,
-    arena: &'a mut Arena,
+    field: &'a mut dyn Field,
+    label: Label,
     effort: &'a Effort,
     progress: &'a Progress,
 }
 
 impl Bench<'_> {
-    fn doing(&self, contestant: &Contestant, what: &str) {
-        let (work, name) = (self.workload.title(), contestant.entrant.name);
-        self.progress.doing(format!("{work}: {name} {what}"));
+    fn doing(&self, entrant: &Entrant, what: &str) {
+        self.progress.doing(format!("{}: {} {what}", self.label.title(), entrant.name));
     }
 
     /// The checked pass, and a first timed one, which shows how far the allocator gets.
-    fn first_passes(&mut self, contestant: &'static Contestant, random: &mut Random) -> Outcome {
-        let (seed, lap, patience) =
-            (random.next(), self.workload.work.lap(), patience(self.workload));
-        self.doing(contestant, "is checked");
-        let mut check = self.check(contestant, lap, patience, seed);
-        let mut first = self.time(contestant, &check, patience);
+    fn first_passes(&mut self, index: usize, entrant: Entrant, random: &mut Random) -> Outcome {
+        let (seed, lap, patience) = (random.next(), self.label.lap, self.label.patience());
+        self.doing(&entrant, "is checked");
+        let limit = |events, time| Limit { time, ..Limit::events(events) };
+        let mut check = self.field.check(index, limit(lap, patience), seed);
+        let mut first = self.first_timed(index, &check);
         if check.stop == Some(Stop::Time) {
             // Was it the allocator, or the looking? It is looked at as far as it would get alone.
             let reach = reach(&first, patience).min(lap);
             if reach > check.events {
-                check = self.check(contestant, reach, patience * 20, seed);
-                first = self.time(contestant, &check, patience);
+                check = self.field.check(index, limit(reach, patience * 20), seed);
+                first = self.first_timed(index, &check);
             }
         }
-        let slow_events = reach(&first, self.effort.slow_time).min(first.events);
         let timed_events = if first.events < lap {
-            slow_events
-        } else if self.workload.work.repeats() {
+            reach(&first, self.effort.slow_time).min(first.events)
+        } else if self.label.repeats {
             (reach(&first, self.effort.pass_time) / lap).max(1) * lap
         } else {
             lap
         };
         self.progress.done(2);
         let reached = timed_events.min(lap);
-        Outcome { contestant, check, timed_events, reached, lap, refused: 0, time: None }
-    }
-
-    fn check(
-        &mut self,
-        contestant: &Contestant,
-        events: usize,
-        time: Duration,
-        seed: u64,
-    ) -> Check {
-        let Workload { work, heap_bytes, .. } = self.workload;
-        let limit = Limit { time, ..Limit::events(events) };
-        (contestant.check)(work, self.arena, *heap_bytes, limit, seed)
+        let (samples, spent) = (Vec::new(), Duration::ZERO);
+        Outcome { entrant, check, timed_events, reached, refused: 0, samples, spent }
     }
 
     /// A timed pass over no more events than were checked.
-    fn time(&mut self, contestant: &Contestant, check: &Check, time: Duration) -> Pass {
+    fn first_timed(&mut self, index: usize, check: &Check) -> Pass {
         if !check.is_usable() || check.events == 0 {
             return Pass::default();
         }
-        let Workload { work, heap_bytes, .. } = self.workload;
-        let limit = Limit { time, ..Limit::events(check.events) };
-        (contestant.time)(work, self.arena, *heap_bytes, limit)
+        self.field.time(index, Limit { time: self.label.patience(), ..Limit::events(check.events) })
     }
 
-    /// Rounds in which each contestant is timed once, in an order that changes.
+    /// Rounds in which each entrant is timed once, in an order that changes.
     fn timed_rounds(&mut self, outcomes: &mut [Outcome], random: &mut Random) {
-        let Workload { work, heap_bytes, .. } = self.workload;
-        let mut samples = vec![Vec::new(); outcomes.len()];
-        let mut spent = vec![Duration::ZERO; outcomes.len()];
         let mut order: Vec<usize> = (0..outcomes.len()).collect();
+        let time = self.label.patience() * 4;
         for round in 0..self.effort.rounds {
             random.shuffle(&mut order);
             for &index in &order {
                 let outcome = &mut outcomes[index];
-                let enough = round >= LEAST_ROUNDS && spent[index] > self.effort.rounds_time;
+                let enough = round >= LEAST_ROUNDS && outcome.spent > self.effort.rounds_time;
                 if outcome.timed_events == 0 || enough {
                     continue;
                 }
-                self.doing(outcome.contestant, &format!("is timed, round {}", round + 1));
-                let time = patience(self.workload) * 4;
+                self.doing(&outcome.entrant, &format!("is timed, round {}", round + 1));
                 let limit = Limit { time, ..Limit::events(outcome.timed_events) };
-                let pass = (outcome.contestant.time)(work, self.arena, *heap_bytes, limit);
-                spent[index] += pass.elapsed;
+                let pass = self.field.time(index, limit);
+                outcome.spent += pass.elapsed;
                 outcome.refused = outcome.refused.max(pass.refused);
                 outcome.reached = outcome.reached.min(pass.events);
-                if pass.events > 0 {
-                    samples[index].push(pass.ns_per_event());
-                }
+                outcome.samples.extend((pass.events > 0).then(|| pass.ns_per_event()));
             }
             self.progress.done(outcomes.len());
-        }
-        for (outcome, samples) in outcomes.iter_mut().zip(&samples) {
-            outcome.time = Summary::of(samples);
         }
     }
 }
@@ -244,7 +267,6 @@ fn reach(pass: &Pass, time: Duration) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::figure::Status;
     use crate::toys::{Bump, Misaligned, Overlapping, Panicking, trace};
     use crate::trace::Op;
 
@@ -260,16 +282,16 @@ mod tests {
         let events: Vec<_> = (0..20).map(|slot| (Op::Alloc, slot, 100)).collect();
         let workload = Workload::of_trace(trace(&events));
         let mut arena = Arena::new(workload.heap_bytes).unwrap();
-        let toys: Vec<_> = TOYS.iter().collect();
-        let (effort, progress) = (Effort::QUICK, Progress::new(1));
-        let outcomes =
-            measure(&workload, &toys, &mut arena, &effort, &mut Random::new(1), &progress);
-        assert_eq!(outcomes[0].status(), Status::Ok);
-        let words = |index: usize| outcomes[index].status().to_string();
+        let contestants: Vec<_> = TOYS.iter().collect();
+        let mut heaps = Heaps { workload: &workload, contestants: &contestants, arena: &mut arena };
+        let progress = Progress::new(1);
+        let figures = measure(&mut heaps, &Effort::QUICK, &mut Random::new(1), &progress);
+        assert_eq!(figures[0].status, Status::Ok);
+        let words = |index: usize| figures[index].status.to_string();
         assert!(words(1).starts_with("failed: 20 misaligned"), "{}", words(1));
         assert!(words(2).starts_with("failed: 1 damaged"), "{}", words(2));
         assert_eq!(words(3), "failed: panic");
-        let timed = outcomes.iter().map(|outcome| outcome.time.is_some());
+        let timed = figures.iter().map(|figure| figure.summary.is_some());
         assert!(timed.eq([true, true, false, false]));
     }
 }

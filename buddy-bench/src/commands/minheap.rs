@@ -4,7 +4,6 @@ use super::{Error, Options, load_workloads, write_head, write_sheets};
 use crate::arena::Arena;
 use crate::csv::Row;
 use crate::figure::{Figure, Sheet, Status};
-use crate::measure::patience;
 use crate::meter::{Limit, Stop};
 use crate::peers::{Contestant, Memory, contestants};
 use crate::progress::Progress;
@@ -112,7 +111,7 @@ impl Searches<'_> {
     /// Whether the allocator may be searched with, and how many events it gets done.
     fn check(&mut self, contestant: &Contestant) -> (Status, usize) {
         let Workload { work, heap_bytes, .. } = self.workload;
-        let (all, time) = (self.trace.events.len(), patience(self.workload));
+        let (all, time) = (self.trace.events.len(), self.workload.label().patience());
         let limit = Limit { time, ..Limit::events(all) };
         let pass = (contestant.time)(work, self.arena, *heap_bytes, limit);
         if pass.events == 0 {
@@ -123,13 +122,13 @@ impl Searches<'_> {
         let status = if events == all { Status::Ok } else { Status::part(events, all) };
         let limit = Limit { time: time * 20, ..Limit::events(events) };
         let check = (contestant.check)(work, self.arena, *heap_bytes, limit, 1);
-        let fault = || check.first.map_or("refused".to_owned(), |fault| fault.to_string());
-        (if check.is_usable() { status } else { Status::Failed(fault()) }, events)
+        let faults = check.faults(0).filter(|_| !check.is_usable());
+        (faults.map_or(status, Status::Failed), events)
     }
 
     fn search(&mut self, contestant: &Contestant, events: usize, peak: usize) -> Smallest {
         let Workload { work, heap_bytes, .. } = self.workload;
-        let time = patience(self.workload) + Duration::from_millis(100);
+        let time = self.workload.label().patience() + Duration::from_millis(100);
         let limit = Limit { events, time, until_refused: true };
         let search = Search { low: peak, high: *heap_bytes, tolerance: self.tolerance };
         smallest(search, |bytes| match (contestant.time)(work, self.arena, bytes, limit).stop {

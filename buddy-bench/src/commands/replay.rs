@@ -4,7 +4,7 @@ use super::{Error, Options, load_workloads, write_head, write_sheets};
 use crate::arena::Arena;
 use crate::csv::Row;
 use crate::figure::Sheet;
-use crate::measure::{Effort, measure};
+use crate::measure::{Effort, Heaps, measure};
 use crate::peers::contestants;
 use crate::progress::Progress;
 use crate::random::Random;
@@ -31,11 +31,10 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<Vec<Row>, Error> {
     write_head(out, "replay", options, &entrants)?;
     writeln!(out, "{}", traces(&workloads))?;
     let mut random = Random::new(options.seed);
-    let progress = Progress::new(workloads.len() * effort.steps(&contestants));
+    let progress = Progress::new(workloads.len() * effort.steps(contestants.len()));
     let column = |workload: &Workload| {
-        let outcomes = measure(workload, &contestants, &mut arena, &effort, &mut random, &progress);
-        let figures = outcomes.iter().map(|outcome| outcome.figure(workload));
-        (workload.title(), figures.collect())
+        let mut heaps = Heaps { workload, contestants: &contestants, arena: &mut arena };
+        (workload.name.clone(), measure(&mut heaps, &effort, &mut random, &progress))
     };
     let columns = workloads.iter().map(column).collect();
     progress.finish();
@@ -49,7 +48,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<Vec<Row>, Error> {
 
 /// What the traces are.
 pub(super) fn traces(workloads: &[Workload]) -> Table {
-    let names = workloads.iter().map(Workload::title);
+    let names = workloads.iter().map(|workload| workload.name.clone());
     let mut table = Table::new("Traces", [String::new()].into_iter().chain(names).collect());
     let traces: Vec<_> = workloads.iter().filter_map(Workload::trace).collect();
     let mut row = |name: &str, cells: Vec<String>| {

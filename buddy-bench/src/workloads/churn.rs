@@ -6,8 +6,8 @@ use crate::meter::Meter;
 use crate::peers::Allocator;
 use crate::random::Random;
 
-/// Blocks in slots, of which one after the other is freed and another allocated, or, one time in
-/// [`REALLOCS`], reallocated.
+/// Blocks in slots, of which one at random is freed and another allocated, or, one time in
+/// eight, reallocated.
 #[derive(Clone, Debug)]
 pub struct Churn {
     /// The sizes at first, one for each slot.

@@ -3,6 +3,7 @@
 
 mod batch;
 mod churn;
+mod frames;
 mod grow;
 mod pair;
 mod replay;
@@ -12,12 +13,14 @@ mod suite;
 
 pub use batch::{Batch, Order};
 pub use churn::Churn;
+pub use frames::Frames;
 pub use grow::{Grow, Growth};
 pub use pair::Pair;
 pub use scan::Scan;
-pub use suite::{bytes, suite};
+pub use suite::{bytes, frames, suite};
 
 use crate::holder::Holder;
+use crate::measure::Label;
 use crate::meter::Meter;
 use crate::peers::Allocator;
 use crate::trace::Trace;
@@ -64,10 +67,12 @@ impl Workload {
         if let Work::Trace(trace) = &self.work { Some(trace) } else { None }
     }
 
-    /// Name and parameter.
+    /// What is told of it.
     #[must_use]
-    pub fn title(&self) -> String {
-        format!("{} {}", self.name, self.parameter).trim_end().to_owned()
+    pub fn label(&self) -> Label {
+        let (workload, parameter) = (self.name.clone(), self.parameter.clone());
+        let (event, lap, repeats) = (self.work.event(), self.work.lap(), self.work.repeats());
+        Label { workload, parameter, event, lap, repeats }
     }
 }
 

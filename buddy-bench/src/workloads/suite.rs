@@ -1,6 +1,6 @@
 //! The workloads that are measured where nobody asks for others.
 
-use super::{Batch, Churn, Grow, Growth, Order, Pair, Scan, Work, Workload};
+use super::{Batch, Churn, Frames, Grow, Growth, Order, Pair, Scan, Work, Workload};
 use crate::random::Random;
 
 const KIB: usize = 1 << 10;
@@ -17,6 +17,14 @@ pub fn suite(seed: u64) -> Vec<Workload> {
     scans(&mut workloads);
     growths(&mut workloads);
     workloads
+}
+
+/// Page frames of 4 KiB in 1 and 16 GiB.
+#[must_use]
+pub fn frames(seed: u64) -> Vec<Frames> {
+    let mut random = Random::new(seed);
+    let frames = |memory: usize| Frames::new(memory / 4096, &bytes(memory), &mut random);
+    [1 << 30, 16 << 30].map(frames).into()
 }
 
 fn workload(name: &str, parameter: String, heap_bytes: usize, work: Work) -> Workload {
