@@ -5,22 +5,29 @@ use std::{env, fs};
 
 const LOCK: &str = "../Cargo.lock";
 
-/// Package name, and the variable that tells its version.
-const PACKAGES: [(&str, &str); 6] = [
-    ("buddy-core", "VERSION_BUDDY_CORE"),
-    ("buddy-alloc", "VERSION_BUDDY_ALLOC"),
-    ("buddy_system_allocator", "VERSION_BUDDY_SYSTEM_ALLOCATOR"),
-    ("linked_list_allocator", "VERSION_LINKED_LIST_ALLOCATOR"),
-    ("rlsf", "VERSION_RLSF"),
-    ("talc", "VERSION_TALC"),
+/// Packages whose versions are told.
+const PACKAGES: [&str; 12] = [
+    "buddy-core",
+    "buddy-alloc",
+    "buddy_system_allocator",
+    "good_memory_allocator",
+    "linked_list_allocator",
+    "mimalloc",
+    "offset-allocator",
+    "parking_lot",
+    "rlsf",
+    "snmalloc-rs",
+    "talc",
+    "tikv-jemallocator",
 ];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={LOCK}");
     let lock = fs::read_to_string(LOCK).unwrap_or_default();
-    for (package, variable) in PACKAGES {
-        println!("cargo::rustc-env={variable}={}", locked_version(&lock, package));
+    for package in PACKAGES {
+        let variable = package.to_uppercase().replace('-', "_");
+        println!("cargo::rustc-env=VERSION_{variable}={}", locked_version(&lock, package));
     }
     println!("cargo::rustc-env=RUSTC_VERSION={}", rustc_version());
 }

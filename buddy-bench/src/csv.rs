@@ -86,7 +86,7 @@ pub fn write<'a>(out: impl Write, rows: impl IntoIterator<Item = &'a Row>) -> Re
     Ok(())
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 ///
 /// # Errors
 /// If `input` cannot be read, a column is missing, or a line is cut or no figure.

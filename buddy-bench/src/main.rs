@@ -1,39 +1,57 @@
-//! The command line of buddy-bench. Without a command it replays the traces.
+//! The command line of buddy-bench. Without a command it replays the traces and searches for the
+//! smallest heaps.
 
-use buddy_bench::commands::{self, map, record, replay};
+use buddy_bench::commands::{self, Options, execute, map, micro, minheap, record, replay};
 use clap::{Parser, Subcommand};
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
-/// Compares this project's buddy allocators with their peers on traces of real programs.
+/// Compares this project's buddy allocators with their peers.
+///
+/// Without a command: replay, then minheap.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    replay: replay::Options,
+    options: Options,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Replay traces: time per event, failures, smallest heap (the default)
-    Replay(replay::Options),
-    /// Draw the heap at a moment of a trace, and over all of it
+    /// Traces of real programs: time per event, failures
+    Replay(Options),
+    /// The smallest heap that completes each trace
+    Minheap(Options),
+    /// Pairs, batches, churn, scans, growth, page frames: time per operation
+    Micro(Options),
+    /// The heap at a moment of a trace, and over all of it: pictures
     Map(map::Options),
-    /// Record what a program of yours asks its allocator for, as a trace that replays
+    /// What a program of yours asks its allocator for, as a trace that replays
     Record(record::Options),
 }
 
-fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let result = match cli.command.unwrap_or(Command::Replay(cli.replay)) {
-        Command::Map(options) => map::run(&options, &mut io::stdout().lock()),
+fn run(cli: Cli) -> Result<(), commands::Error> {
+    let out = &mut io::stdout().lock();
+    match cli.command {
+        None => execute(&cli.options, out, &|options, out| {
+            let mut rows = replay::run(options, out)?;
+            writeln!(out)?;
+            rows.extend(minheap::run(options, out)?);
+            Ok(rows)
+        }),
+        Some(Command::Replay(options)) => execute(&options, out, &replay::run),
+        Some(Command::Minheap(options)) => execute(&options, out, &minheap::run),
+        Some(Command::Micro(options)) => execute(&options, out, &micro::run),
+        Some(Command::Map(options)) => map::run(&options, out),
         // The program has stdout.
-        Command::Record(options) => record::run(&options, &mut io::stderr().lock()),
-        Command::Replay(options) => replay::run(&options, &mut io::stdout().lock()),
-    };
-    match result {
+        Some(Command::Record(options)) => record::run(&options, &mut io::stderr().lock()),
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has seen enough.
         Err(commands::Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {

@@ -75,10 +75,11 @@ pub fn smallest(search: Search, mut attempt: impl FnMut(usize) -> Attempt) -> Sm
 mod tests {
     use super::*;
     use crate::arena::Arena;
-    use crate::replay::{Limit, until_refused};
+    use crate::meter::Limit;
+    use crate::passes::time;
     use crate::toys::{Bump, trace};
     use crate::trace::Op;
-    use std::time::Duration;
+    use crate::workloads::Work;
 
     /// The search for `needed` bytes, and how many attempts it took.
     fn search(needed: usize, low: usize, high: usize) -> (Smallest, usize) {
@@ -129,9 +130,10 @@ mod tests {
         let trace = trace(&(0..100).flat_map(round).collect::<Vec<_>>());
         assert_eq!(trace.peak_bytes, 1024);
         let search = Search { low: trace.peak_bytes, high: 1 << 20, tolerance: 0.005 };
-        let limit = Limit { events: usize::MAX, time: Duration::MAX };
+        let work = Work::Trace(trace);
+        let limit = Limit { until_refused: true, ..Limit::events(usize::MAX) };
         let result = smallest(search, |size| {
-            let pass = until_refused::<Bump>(&trace, &mut arena, size, limit);
+            let pass = time::<Bump>(&work, &mut arena, size, limit);
             if pass.stop.is_none() { Attempt::Enough } else { Attempt::TooSmall }
         });
         let Smallest::Bytes(bytes) = result else { panic!("{result:?}") };

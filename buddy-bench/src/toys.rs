@@ -1,7 +1,7 @@
 //! Allocators for tests: a bump allocator, and ones that do each thing wrong.
 
 use crate::arena::Region;
-use crate::peers::Peer;
+use crate::peers::{Allocator, Peer};
 use crate::trace::{Event, Op, Trace, peak_bytes};
 use std::alloc::Layout;
 use std::ptr::NonNull;
@@ -40,7 +40,9 @@ impl Peer for Bump {
     unsafe fn create(region: Region) -> Option<Self> {
         Some(Self { region, used: 0 })
     }
+}
 
+impl Allocator for Bump {
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.take(layout, 0, layout.size())
     }
@@ -62,7 +64,9 @@ macro_rules! wrong {
             unsafe fn create(region: Region) -> Option<Self> {
                 Some(Self(Bump { region, used: 0 }))
             }
+        }
 
+        impl Allocator for $name {
             unsafe fn dealloc(&mut self, _block: NonNull<u8>, _layout: Layout) {}
 
             $($item)*

@@ -77,11 +77,15 @@ fn a_file_that_cannot_be_written_is_told() {
 }
 
 #[test]
-fn without_a_command_it_replays() {
-    for arguments in [&["--quick"][..], &["replay", "--quick"]] {
-        let output = run(&[arguments, &["--alloc", "talc,rlsf", "--trace", "git-log"]].concat());
+fn without_a_command_it_replays_and_searches_for_heaps() {
+    let chosen = ["--quick", "--alloc", "talc,rlsf", "--trace", "git-log"];
+    let tables = |command: &[&str]| {
+        let output = run(&[command, &chosen].concat());
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && output.stderr.is_empty());
-        assert!(text.contains("Time per event") && text.contains("Smallest heap"), "{text}");
-    }
+        [text.contains("Time per event"), text.contains("Smallest heap")]
+    };
+    assert_eq!(tables(&[]), [true, true]);
+    assert_eq!(tables(&["replay"]), [true, false]);
+    assert_eq!(tables(&["minheap"]), [false, true]);
 }

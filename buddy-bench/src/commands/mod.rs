@@ -1,15 +1,43 @@
-//! The commands, one module each.
+//! The commands, one module each, and what they have in common.
 
+mod destination;
 pub mod map;
+pub mod micro;
+pub mod minheap;
 pub mod record;
 pub mod replay;
 
 use crate::arena::NoMemory;
-use crate::csv::CsvError;
-use crate::peers::UnknownName;
-use crate::trace::TraceError;
-use std::io;
+use crate::csv::{CsvError, Row};
+use crate::figure::{MARKS, Sheet};
+use crate::machine;
+use crate::peers::{Entrant, UnknownName};
+use crate::trace::{self, Trace, TraceError};
+use crate::workloads::Workload;
+use clap::Args;
+use destination::Destination;
+use std::io::{self, Write};
 use std::path::PathBuf;
+
+/// What every command takes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Options {
+    /// Only these allocators (names as in the tables)
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub alloc: Vec<String>,
+    /// Only these traces: names as in the tables, or files
+    #[arg(long, value_name = "NAME|PATH", value_delimiter = ',')]
+    pub trace: Vec<String>,
+    /// Fewer rounds, shorter time limits, rougher searches
+    #[arg(long)]
+    pub quick: bool,
+    /// Varies the work, the contents of blocks and the order of the allocators in each round
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+    /// Also write all figures to this file
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+}
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -53,4 +81,73 @@ pub enum Error {
     /// The tables could not be written.
     #[error("output: {0}")]
     Output(#[from] io::Error),
+}
+
+/// A command: prints its tables and returns its figures.
+pub type Command<'a> = dyn Fn(&Options, &mut dyn Write) -> Result<Vec<Row>, Error> + 'a;
+
+/// Runs a command, and writes its figures to the file that was asked for.
+///
+/// # Errors
+/// Those of the command, and if the file cannot be written; that is told before the work if it can
+/// be known then.
+pub fn execute(options: &Options, out: &mut dyn Write, command: &Command) -> Result<(), Error> {
+    let destination = options.csv.as_deref().map(Destination::at).transpose()?;
+    let rows = command(options, out)?;
+    if let Some(destination) = destination {
+        destination.write([&machine::row()].into_iter().chain(&rows))?;
+    }
+    Ok(())
+}
+
+/// The traces of the options, or all that come with the program.
+fn load(options: &Options) -> Result<Vec<Trace>, Error> {
+    let all = || trace::NAMES.iter().map(|&name| name.to_owned()).collect();
+    let names = if options.trace.is_empty() { all() } else { options.trace.clone() };
+    let load = |name: String| trace::load(&name).map_err(|source| Error::Trace { name, source });
+    names.into_iter().map(load).collect()
+}
+
+/// The traces of the options as workloads.
+fn load_workloads(options: &Options) -> Result<Vec<Workload>, Error> {
+    Ok(load(options)?.into_iter().map(Workload::of_trace).collect())
+}
+
+/// What stands above all tables.
+fn write_head(
+    out: &mut dyn Write,
+    command: &str,
+    options: &Options,
+    entrants: &[Entrant],
+) -> Result<(), Error> {
+    let version = env!("CARGO_PKG_VERSION");
+    let (cpu, cores, rustc) = (machine::cpu_model(), machine::cores(), machine::RUSTC);
+    let unit = if cores == 1 { "core" } else { "cores" };
+    writeln!(out, "buddy-bench {version} {command}, seed {}", options.seed)?;
+    writeln!(out, "machine   {cpu}, {cores} {unit}; {rustc}")?;
+    if cfg!(debug_assertions) {
+        writeln!(out, "warning   a debug build: its figures mean nothing; use --release")?;
+    }
+    let mut packages: Vec<&str> = entrants.iter().map(|entrant| entrant.package).collect();
+    packages.dedup();
+    writeln!(out, "versions  {}\n", packages.join(", "))?;
+    Ok(())
+}
+
+/// Sheets of one command: all tables, what was wrong, and notes; returns the lines for the file.
+fn write_sheets(
+    out: &mut dyn Write,
+    command: &str,
+    sheets: &[Sheet],
+    notes: &str,
+) -> Result<Vec<Row>, Error> {
+    for sheet in sheets {
+        writeln!(out, "{}", sheet.table())?;
+    }
+    for fault in sheets.iter().flat_map(Sheet::faults) {
+        writeln!(out, "! {fault}")?;
+    }
+    writeln!(out, "{MARKS}\n{notes}")?;
+    let figures = sheets.iter().flat_map(|sheet| &sheet.columns).flat_map(|(_, figures)| figures);
+    Ok(figures.map(|figure| figure.row(command)).collect())
 }

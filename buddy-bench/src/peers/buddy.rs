@@ -1,6 +1,6 @@
 //! This project's heap, with its metadata in the region it manages.
 
-use super::Peer;
+use super::{Allocator, Peer};
 use crate::arena::Region;
 use buddy_core::tree::{Eager, Lazy, Policy};
 use buddy_core::{Heap, Plain};
@@ -35,7 +35,9 @@ impl<P: Named> Peer for Buddy<P> {
         // SAFETY: the region is the heap's alone until it is dropped.
         unsafe { Heap::from_raw(region.start, region.len) }.ok().map(Self)
     }
+}
 
+impl<P: Named> Allocator for Buddy<P> {
     #[inline]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.0.allocate(layout).ok().map(NonNull::cast)

@@ -1,6 +1,6 @@
 //! buddy-alloc (jjyr): 16-byte leaves, metadata in the region. It has no alignment and no realloc.
 
-use super::Peer;
+use super::{Allocator, Peer};
 use crate::arena::Region;
 use buddy_alloc::buddy_alloc::BuddyAlloc as Inner;
 use buddy_alloc::{BuddyAllocParam, FastAllocParam, NonThreadsafeAlloc};
@@ -25,7 +25,9 @@ impl Peer for BuddyAlloc {
         // SAFETY: the region is the allocator's alone until it is dropped.
         (region.len >= LEAST).then(|| Self(unsafe { Inner::new(buddy_part(region, 0)) }))
     }
+}
 
+impl Allocator for BuddyAlloc {
     #[inline]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         NonNull::new(self.0.malloc(layout.size()))
@@ -52,7 +54,9 @@ impl Peer for WithFastPath {
         let allocator = || Self(NonThreadsafeAlloc::new(fast, buddy_part(region, fast_len)));
         (region.len >= 2 * LEAST).then(allocator)
     }
+}
 
+impl Allocator for WithFastPath {
     #[inline]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the size is not zero.

@@ -1,6 +1,6 @@
 //! `buddy_system_allocator`: its heap without the lock. It has no realloc.
 
-use super::Peer;
+use super::{Allocator, Peer};
 use crate::arena::Region;
 use buddy_system_allocator::Heap;
 use std::alloc::Layout;
@@ -22,7 +22,9 @@ impl Peer for BuddySystem {
         unsafe { heap.init(start, region.len) };
         Some(Self(heap))
     }
+}
 
+impl Allocator for BuddySystem {
     #[inline]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.0.alloc(layout).ok()

@@ -1,6 +1,6 @@
 //! `linked_list_allocator`: its heap without the lock. It has no realloc.
 
-use super::Peer;
+use super::{Allocator, Peer};
 use crate::arena::Region;
 use linked_list_allocator::Heap;
 use std::alloc::Layout;
@@ -23,7 +23,9 @@ impl Peer for LinkedList {
         let heap = || unsafe { Heap::new(region.start.as_ptr(), region.len) };
         (region.len >= LEAST).then(|| Self(heap()))
     }
+}
 
+impl Allocator for LinkedList {
     #[inline]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.0.allocate_first_fit(layout).ok()

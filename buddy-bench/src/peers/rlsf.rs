@@ -1,6 +1,6 @@
 //! rlsf: two-level segregated fit, headers in the region, lists in the allocator's value.
 
-use super::Peer;
+use super::{Allocator, Peer};
 use crate::arena::Region;
 use rlsf::Tlsf;
 use std::alloc::Layout;
@@ -20,7 +20,9 @@ impl Peer for Rlsf {
         // SAFETY: the region is the allocator's alone until it is dropped.
         unsafe { tlsf.insert_free_block_ptr(memory) }.map(|_| Self(tlsf))
     }
+}
 
+impl Allocator for Rlsf {
     #[inline]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.0.allocate(layout)

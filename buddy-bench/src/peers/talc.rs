@@ -1,6 +1,6 @@
 //! talc: boundary tags and binned free lists, all in the region; without a lock.
 
-use super::Peer;
+use super::{Allocator, Peer};
 use crate::arena::Region;
 use std::alloc::{GlobalAlloc, Layout};
 use std::fmt;
@@ -20,7 +20,9 @@ impl Peer for Talc {
         // SAFETY: the region is the allocator's alone until it is dropped.
         unsafe { talc.claim(region.start.as_ptr(), region.len) }.map(|_| Self(talc))
     }
+}
 
+impl Allocator for Talc {
     #[inline]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the size is not zero.

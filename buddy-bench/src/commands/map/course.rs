@@ -15,7 +15,9 @@ pub(super) fn svg(
     moment: usize,
 ) -> Result<String, PlotError> {
     let events = course.last().map_or(1, |figures| figures.event);
-    let x = Axis::linear("events", events as f64, |event| count(event as usize));
+    let mut x = Axis::linear("", events as f64, |event| count(event as usize));
+    x.range.end = events as f64;
+    x.marks.retain(|(event, _)| *event <= x.range.end);
     let line = |colour, figure: fn(&Figures) -> usize| {
         let point = |figures: &Figures| (figures.event as f64, figure(figures) as f64);
         Line { colour, width: 2, dots: false, points: course.iter().map(point).collect() }
@@ -71,8 +73,11 @@ fn orders(course: &[Figures]) -> usize {
 
 fn legend(course: &[Figures]) -> Vec<(Colour, String)> {
     let orders = orders(course);
-    let named =
-        [(OURS, "used"), (SERIES[0], "asked for"), (QUIET, "the moment of the other picture")];
+    let named = [
+        (OURS, "used"),
+        (SERIES[0], "asked for"),
+        (QUIET, "the moment of the other picture; free blocks of"),
+    ];
     let mut legend: Vec<_> = named.map(|(colour, name)| (colour, name.to_owned())).to_vec();
     let mut last = INK;
     for order in 0..orders {

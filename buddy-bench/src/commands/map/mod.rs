@@ -6,8 +6,9 @@ mod course;
 mod heap;
 
 use super::Error;
+use super::destination::Destination;
 use crate::arena::Arena;
-use crate::csv::{self, OK, Row};
+use crate::csv::{OK, Row};
 use crate::machine;
 use crate::peers::{Buddy, Peer};
 use crate::plot::heap::HeapPicture;
@@ -17,9 +18,9 @@ use crate::trace::{self, Trace, peak_bytes};
 use buddy_core::tree::{Eager, Lazy, Policy};
 use clap::{Args, ValueEnum};
 use heap::{Figures, MIN_BLOCK, Replay};
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// What to draw.
@@ -149,7 +150,9 @@ const PLACES: usize = 400;
 pub fn run(options: &Options, out: &mut impl Write) -> Result<(), Error> {
     let trace = load(&options.trace)?;
     // Before the work, so that a wrong path is told at once.
-    fs::create_dir_all(&options.output).map_err(|source| file_error(&options.output, source))?;
+    let refused = |source| Error::File { path: options.output.clone(), source };
+    fs::create_dir_all(&options.output).map_err(refused)?;
+    let figures = options.csv.as_deref().map(Destination::at).transpose()?;
     let maps = draw(&trace, options)?;
     let mut table =
         Table::new(format!("The heap of {}", trace.name), vec![String::new(), "figure".to_owned()]);
@@ -161,20 +164,14 @@ pub fn run(options: &Options, out: &mut impl Write) -> Result<(), Error> {
         let png = png(svg).map_err(MapError::from)?;
         for (extension, bytes) in [("svg", svg.as_bytes()), ("png", &png)] {
             let path = options.output.join(format!("{}-{name}.{extension}", trace.name));
-            fs::write(&path, bytes).map_err(|source| file_error(&path, source))?;
+            Destination::at(&path)?.write_bytes(bytes)?;
             writeln!(out, "wrote {}", path.display())?;
         }
     }
-    if let Some(path) = &options.csv {
-        let file = File::create(path).map_err(|source| file_error(path, source))?;
-        let failed = |source| Error::Csv { path: path.clone(), source };
-        csv::write(file, &maps.rows).map_err(failed)?;
+    if let Some(figures) = figures {
+        figures.write(&maps.rows)?;
     }
     Ok(())
-}
-
-fn file_error(path: &Path, source: std::io::Error) -> Error {
-    Error::File { path: path.to_owned(), source }
 }
 
 fn load(name: &str) -> Result<Trace, Error> {
@@ -271,4 +268,66 @@ fn rows(trace: &Trace, course: &[Figures]) -> Vec<Row> {
         }));
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::toys::trace;
+    use crate::trace::Op;
+
+    fn options(at: Moment, heap: Option<usize>) -> Options {
+        let (trace, alloc, output) = (String::new(), Ours::Buddy, PathBuf::new());
+        Options { trace, at, heap, alloc, output, csv: None }
+    }
+
+    fn figure(maps: &Maps, name: &str) -> String {
+        maps.figures.iter().find(|(figure, _)| figure == name).unwrap().1.clone()
+    }
+
+    #[test]
+    fn moments_are_events_percentages_or_the_peak() {
+        assert_eq!("17".parse(), Ok(Moment::Event(17)));
+        assert_eq!("12.5%".parse(), Ok(Moment::Percent(12.5)));
+        assert_eq!("peak".parse(), Ok(Moment::Peak));
+        for wrong in ["", "%", "101%", "-1%", "NaN%", "-1", "top"] {
+            assert!(wrong.parse::<Moment>().unwrap_err().contains("no moment"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_peak_is_the_first_moment_with_as_many_live_bytes_as_ever() {
+        let trace = trace(&[
+            (Op::Alloc, 0, 100),
+            (Op::Realloc, 0, 300),
+            (Op::Free, 0, 0),
+            (Op::Alloc, 0, 300),
+        ]);
+        assert_eq!(Moment::Peak.events(&trace).unwrap(), 2);
+        assert_eq!(Moment::Percent(50.0).events(&trace).unwrap(), 2);
+        assert!(matches!(Moment::Event(5).events(&trace), Err(MapError::Event { .. })));
+    }
+
+    #[test]
+    fn pictures_show_the_moment_that_was_asked_for() {
+        let trace = trace(&[(Op::Alloc, 0, 4096), (Op::AllocZeroed, 1, 4096), (Op::Free, 0, 0)]);
+        for (event, used, blocks) in [(0, "0 B", "0"), (2, "8 KiB", "2"), (3, "4 KiB", "1")] {
+            let maps = draw(&trace, &options(Moment::Event(event), None)).unwrap();
+            assert_eq!(figure(&maps, "used"), used);
+            assert_eq!(figure(&maps, "asked for"), used);
+            assert_eq!(figure(&maps, "allocated blocks"), blocks);
+            assert!(maps.moment.contains(&format!("after {event} of 3 events")));
+            assert!(maps.course.contains("fragmentation"));
+        }
+    }
+
+    #[test]
+    fn refused_requests_are_counted_and_the_rest_is_replayed() {
+        let trace = trace(&[(Op::Alloc, 0, 1 << 20), (Op::Free, 0, 0), (Op::Alloc, 0, 4096)]);
+        let maps = draw(&trace, &options(Moment::Percent(100.0), Some(1 << 16))).unwrap();
+        assert_eq!(figure(&maps, "requests refused"), "1");
+        assert_eq!(figure(&maps, "used"), "4 KiB");
+        let error = draw(&trace, &options(Moment::Peak, Some(1))).unwrap_err();
+        assert!(error.to_string().contains("too small"), "{error}");
+    }
 }

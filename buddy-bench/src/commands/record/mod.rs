@@ -7,6 +7,7 @@ mod launch;
 mod library;
 
 use super::Error;
+use super::destination::Destination;
 use crate::table::Table;
 use crate::trace::{Op, Trace};
 use buddy_record::format::{HEAD_BYTES, Log, LogError, written_bytes};
@@ -16,7 +17,6 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use tempfile::NamedTempFile;
 
 /// What to record, and where to.
 #[derive(Args, Clone, Debug)]
@@ -89,10 +89,7 @@ pub enum RecordError {
 /// If there is nothing to be recorded, or no room for it.
 pub fn run(options: &Options, out: &mut impl Write) -> Result<(), Error> {
     let (output, name) = output(options);
-    // Before the work, so that a wrong path is told at once; renamed at the end, so that no part of a
-    // trace is left behind.
-    let failed = |source| Error::File { path: output.clone(), source };
-    let mut file = temporary(&output).map_err(failed)?;
+    let destination = Destination::at(&output)?;
     let log = match &options.log {
         Some(path) => {
             let failed = |source| Error::File { path: path.clone(), source };
@@ -102,8 +99,7 @@ pub fn run(options: &Options, out: &mut impl Write) -> Result<(), Error> {
     };
     let converted = trace(&name, &log, options)?;
     let bytes = converted.trace.to_file();
-    file.write_all(&bytes).map_err(failed)?;
-    file.persist(&output).map_err(|error| failed(error.error))?;
+    destination.write_bytes(&bytes)?;
     tell(out, &converted, &output, bytes.len())?;
     Ok(())
 }
@@ -160,22 +156,6 @@ fn trace(name: &str, log: &[u8], options: &Options) -> Result<Converted, RecordE
     }
     let converted = convert(name, &log);
     if converted.trace.events.is_empty() { Err(RecordError::Empty) } else { Ok(converted) }
-}
-
-/// A file beside `output`, which may take its place.
-fn temporary(output: &Path) -> io::Result<NamedTempFile> {
-    if output.exists() && !output.is_file() {
-        return Err(io::Error::other("not a file that could be replaced"));
-    }
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // As of any new file: the system takes away what the user's mask says.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder.unwrap_or(Path::new(".")))
 }
 
 fn tell(

@@ -15,7 +15,7 @@ fn word(mark: u64, index: usize) -> u64 {
 ///
 /// # Safety
 /// The bytes may be written.
-pub(super) unsafe fn fill(block: NonNull<u8>, len: usize, mark: u64) {
+pub(crate) unsafe fn fill(block: NonNull<u8>, len: usize, mark: u64) {
     let words = len / WORD;
     for index in 0..words {
         // SAFETY: this word lies inside the block.
@@ -31,7 +31,7 @@ pub(super) unsafe fn fill(block: NonNull<u8>, len: usize, mark: u64) {
 }
 
 /// Where the bytes differ from what [`fill`] wrote, if they do.
-pub(super) fn first_difference(bytes: &[u8], mark: u64) -> Option<usize> {
+pub(crate) fn first_difference(bytes: &[u8], mark: u64) -> Option<usize> {
     let words = bytes.chunks_exact(WORD);
     let (rest, count) = (words.remainder(), words.len());
     for (index, bytes) in words.enumerate() {
