@@ -1,7 +1,9 @@
 //! The command line of buddy-bench. Without a command it replays the traces and searches for the
 //! smallest heaps.
 
-use buddy_bench::commands::{self, Options, execute, micro, minheap, replay};
+use buddy_bench::commands::{
+    self, Options, execute, latency, micro, minheap, replay, scale, threads,
+};
 use clap::{Parser, Subcommand};
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -26,6 +28,12 @@ enum Command {
     Minheap(Options),
     /// Pairs, batches, churn, scans, growth, page frames: time per operation
     Micro(Options),
+    /// How long single calls take, by kind: median to maximum
+    Latency(Options),
+    /// The same work in heaps of 1 MiB to 16 GiB
+    Scale(Options),
+    /// Allocators shared by 1, 2, 4, .. threads, which free each other's blocks
+    Threads(Options),
 }
 
 fn run(cli: Cli) -> Result<(), commands::Error> {
@@ -40,6 +48,9 @@ fn run(cli: Cli) -> Result<(), commands::Error> {
         Some(Command::Replay(options)) => execute(&options, out, &replay::run),
         Some(Command::Minheap(options)) => execute(&options, out, &minheap::run),
         Some(Command::Micro(options)) => execute(&options, out, &micro::run),
+        Some(Command::Latency(options)) => execute(&options, out, &latency::run),
+        Some(Command::Scale(options)) => execute(&options, out, &scale::run),
+        Some(Command::Threads(options)) => execute(&options, out, &threads::run),
     }
 }
 

@@ -1,9 +1,12 @@
 //! The commands, one module each, and what they have in common.
 
 mod destination;
+pub mod latency;
 pub mod micro;
 pub mod minheap;
 pub mod replay;
+pub mod scale;
+pub mod threads;
 
 use crate::arena::NoMemory;
 use crate::csv::{CsvError, Row};
@@ -14,6 +17,7 @@ use crate::trace::{self, Trace, TraceError};
 use crate::workloads::Workload;
 use clap::Args;
 use destination::Destination;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -69,6 +73,12 @@ pub enum Error {
         path: PathBuf,
         /// Why not.
         source: CsvError,
+    },
+    /// A command that replays nothing was given traces.
+    #[error("`{command}` has work of its own, and takes no --trace")]
+    NoTraces {
+        /// Which command.
+        command: &'static str,
     },
     /// The tables could not be written.
     #[error("output: {0}")]
@@ -136,7 +146,9 @@ fn write_sheets(
     for sheet in sheets {
         writeln!(out, "{}", sheet.table())?;
     }
-    for fault in sheets.iter().flat_map(Sheet::faults) {
+    // Of several sheets of the same work, each line once.
+    let faults: BTreeSet<String> = sheets.iter().flat_map(Sheet::faults).collect();
+    for fault in faults {
         writeln!(out, "! {fault}")?;
     }
     writeln!(out, "{MARKS}\n{notes}")?;
