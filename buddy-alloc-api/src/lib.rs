@@ -58,11 +58,17 @@
 //!
 //! # Features
 //!
-//! - `allocator-api2-02` (default): `Allocator` of allocator-api2 0.2, which hashbrown and bumpalo
+//! Each is additive; one `Buddy` may serve collections of all versions at once.
+//!
+//! - `allocator-api2-02` (default): `Allocator` of allocator-api2 0.2, which hashbrown and most others
 //!   use, re-exported as `allocator_api2`.
+//! - `allocator-api2-03`, `allocator-api2-04`: the same of 0.3 and 0.4.
+//! - `nightly`: core's own `Allocator`, for the standard library's collections; needs a nightly
+//!   compiler. allocator-api2 0.2 then stands for it, in this crate and all others.
 //! - `alloc` (default): `BuddyAllocator` of buddy-core, which owns its memory.
 
 #![no_std]
+#![cfg_attr(feature = "nightly", feature(allocator_api))]
 
 mod source;
 
@@ -133,12 +139,12 @@ impl<const HEAP: usize, const MIN_BLOCK: usize> Buddy<BuddyAllocator<HEAP, MIN_B
 /// `Allocator`, of one version of the trait: all versions have the same methods and contract.
 #[allow(unused_macros, reason = "without a feature there is no trait")]
 macro_rules! implement_allocator {
-    ($feature:literal, $version:ident) => {
-        #[cfg(feature = $feature)]
+    ($version:path) => {
         const _: () = {
             use core::alloc::Layout;
             use core::ptr::NonNull;
-            use $version::alloc::{AllocError, Allocator};
+            use version::{AllocError, Allocator};
+            use $version as version;
 
             // SAFETY: blocks stay where they are until they are freed or the heap, which this
             // borrows, is gone (`BlockSource`); copies of a reference are the same heap. A pointer that
@@ -199,7 +205,15 @@ macro_rules! implement_allocator {
     };
 }
 
-implement_allocator!("allocator-api2-02", allocator_api2_02);
+// With `nightly` that is the core trait.
+#[cfg(all(feature = "allocator-api2-02", not(feature = "nightly")))]
+implement_allocator!(allocator_api2_02::alloc);
+#[cfg(feature = "allocator-api2-03")]
+implement_allocator!(allocator_api2_03::alloc);
+#[cfg(feature = "allocator-api2-04")]
+implement_allocator!(allocator_api2_04::alloc);
+#[cfg(feature = "nightly")]
+implement_allocator!(core::alloc);
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
