@@ -1,0 +1,9 @@
+//! Collections on every kind of heap, through every version of the trait.
+
+#![cfg_attr(feature = "nightly", feature(allocator_api))]
+
+mod arena;
+mod kind;
+mod programs;
+mod threads;
+mod versions;
