@@ -46,7 +46,7 @@ fn main() {
             scope.spawn(move || {
                 for batch in (worker..BATCHES).step_by(WORKERS as usize) {
                     let mut numbers = Vec::new_in(shared);
-                    numbers.extend(1 + batch * 500..1 + (batch + 1) * 500);
+                    numbers.extend((1..=500).map(|number| batch * 500 + number));
                     // The result is freed by whoever receives it.
                     let _ = finished.send(count_factors(&numbers, shared));
                 }

@@ -64,11 +64,13 @@
 //!   use, re-exported as `allocator_api2`.
 //! - `allocator-api2-03`, `allocator-api2-04`: the same of 0.3 and 0.4.
 //! - `nightly`: core's own `Allocator`, for the standard library's collections; needs a nightly
-//!   compiler. allocator-api2 0.2 then stands for it, in this crate and all others.
+//!   compiler. allocator-api2 0.2 then stands for it, here and in every other crate, which has to know
+//!   that (hashbrown's feature is `nightly`, too).
 //! - `alloc` (default): `BuddyAllocator` of buddy-core, which owns its memory.
 
 #![no_std]
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
+#![allow(stable_features, reason = "newer nightly compilers may not need to be asked")]
 
 mod source;
 

@@ -1,12 +1,9 @@
-//! An arena of another crate, bump-scope, that takes its chunks from a heap.
+//! An arena of another crate, bump-scope, that takes its chunks from a heap, by allocator-api2 0.4.
 
 use crate::kind::{Kind, LockFree, Locked, Single, SingleEager, assert_empty};
 use buddy_alloc_api::Buddy;
 use bump_scope::Bump;
-#[cfg(not(feature = "nightly"))]
-use bump_scope::alloc::compat::AllocatorApi2V02Compat as Compat;
-#[cfg(feature = "nightly")]
-use bump_scope::alloc::compat::AllocatorNightlyCompat as Compat;
+use bump_scope::alloc::compat::AllocatorApi2V04Compat as Compat;
 
 fn check_an_arena_takes_chunks_and_gives_them_back<H: Kind>() {
     let buddy = H::buddy();

@@ -2,6 +2,7 @@
 
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
 
+#[cfg(feature = "allocator-api2-04")]
 mod arena;
 mod kind;
 mod programs;

@@ -222,3 +222,20 @@ fn one_heap_serves_collections_of_all_versions_at_once() {
     drop((second, third, fourth));
     assert_empty(buddy);
 }
+
+#[cfg(feature = "nightly")]
+#[test]
+fn the_standard_library_s_own_collections_take_a_heap() {
+    use std::collections::{BinaryHeap, VecDeque};
+    use std::rc::Rc;
+
+    let buddy = Single::buddy();
+    let shared = Rc::new_in([1_u64; 100], &buddy);
+    let mut queue = VecDeque::new_in(&buddy);
+    queue.extend(0..1000);
+    let mut heap = BinaryHeap::new_in(&buddy);
+    heap.extend(queue.drain(500..));
+    assert_eq!((heap.pop(), queue.len(), Rc::clone(&shared)[99]), (Some(999), 500, 1));
+    drop((shared, queue, heap));
+    assert_empty(buddy);
+}
