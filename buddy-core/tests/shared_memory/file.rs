@@ -11,7 +11,7 @@ use std::path::Path;
 use std::slice;
 use std::sync::atomic::AtomicUsize;
 
-pub(crate) const LEAVES: usize = 4096;
+pub(crate) const LEAVES: usize = 1024;
 pub(crate) const LEAF: usize = 64;
 pub(crate) const SLOTS: usize = 64;
 

@@ -36,10 +36,11 @@ impl Worker<'_> {
     }
 
     fn step(&mut self) {
-        match self.random(8) {
+        // More allocations than frees, so that workers hold much, and meet a full tree.
+        match self.random(16) {
             0 => self.send(),
             1 => self.receive(),
-            2..=4 if !self.held.is_empty() => {
+            2..=6 if !self.held.is_empty() => {
                 let at = self.random(self.held.len());
                 let first = self.held.swap_remove(at);
                 self.free(first);
