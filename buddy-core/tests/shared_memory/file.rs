@@ -78,6 +78,11 @@ impl Shared {
         &self.words(0, PANEL)[0]
     }
 
+    /// How many requests were refused.
+    pub(crate) fn refused(&self) -> &AtomicUsize {
+        &self.words(0, PANEL)[1]
+    }
+
     /// Which order a worker is obeying.
     pub(crate) fn obeyed(&self, worker: usize) -> &AtomicUsize {
         &self.words(0, PANEL)[2 * worker]

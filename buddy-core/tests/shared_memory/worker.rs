@@ -53,13 +53,15 @@ impl Worker<'_> {
     fn allocate(&mut self) {
         let limit = 1 << self.random(6);
         let leaves = 1 + self.random(limit);
-        if let Ok(first) = self.tree.allocate_exact(leaves) {
-            let owner = Owner { worker: self.number, leaves };
-            let before = self.shared.owners()[first].swap(owner.to_word(), AcqRel);
-            assert_eq!(Owner::from_word(before), None, "the block at leaf {first} is taken");
-            self.shared.fill(first, leaves, pattern(first));
-            self.held.push(first);
-        }
+        let Ok(first) = self.tree.allocate_exact(leaves) else {
+            self.shared.refused().fetch_add(1, AcqRel);
+            return;
+        };
+        let owner = Owner { worker: self.number, leaves };
+        let before = self.shared.owners()[first].swap(owner.to_word(), AcqRel);
+        assert_eq!(Owner::from_word(before), None, "the block at leaf {first} is taken");
+        self.shared.fill(first, leaves, pattern(first));
+        self.held.push(first);
     }
 
     /// Frees a block, whoever had it before.
