@@ -5,7 +5,11 @@
 //!             |  Allocator, one implementation for each version of the trait   lib.rs
 //!          Buddy<H>
 //!             |  BlockSource: Layouts in, blocks out                           source.rs
-//!   H: Heap, BuddyAllocator, or a heap of your own
+//!   H: Heap over plain words     one thread
+//!      BuddyAllocator            one thread, owns its memory
+//!      Heap over atomic words    many threads, no lock
+//!      GlobalSource              a heap of buddy-global, behind a lock or without  global.rs
+//!      yours                     whatever implements BlockSource
 //! ```
 //!
 //! Nothing is computed here: each call is one of the heap's.
@@ -72,8 +76,10 @@
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
 #![allow(stable_features, reason = "newer nightly compilers may not need to be asked")]
 
+mod global;
 mod source;
 
+pub use global::GlobalSource;
 pub use source::BlockSource;
 
 #[cfg(feature = "allocator-api2-02")]
@@ -85,6 +91,7 @@ use buddy_core::heap::ExclusiveStorage;
 #[cfg(feature = "alloc")]
 use buddy_core::{BuddyAllocator, Lazy, Plain};
 use buddy_core::{Heap, Policy};
+use core::alloc::GlobalAlloc;
 
 /// A heap for collections: `&Buddy` is an `Allocator`.
 ///
@@ -135,6 +142,14 @@ impl<const HEAP: usize, const MIN_BLOCK: usize> Buddy<BuddyAllocator<HEAP, MIN_B
     #[must_use]
     pub const fn heap(&self) -> &Heap<Box<[Plain]>, MIN_BLOCK, Lazy, 1> {
         self.0.as_heap()
+    }
+}
+
+impl<'g, G: GlobalAlloc> Buddy<GlobalSource<'g, G>> {
+    /// The heap, for its figures.
+    #[must_use]
+    pub const fn heap(&self) -> &'g G {
+        self.0.heap()
     }
 }
 

@@ -1,11 +1,11 @@
 //! The heap kinds that the tests put collections on.
 
-use buddy_alloc_api::{BlockSource, Buddy};
+use buddy_alloc_api::{BlockSource, Buddy, GlobalSource};
 use buddy_core::heap::Heap;
 use buddy_core::{AllocError, Atomic, Eager, FreeError, Plain};
-use core::alloc::Layout;
+use core::alloc::{GlobalAlloc, Layout};
 use core::mem::MaybeUninit;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 use std::sync::{Mutex, MutexGuard};
 
 /// Bytes of a heap's region, metadata included.
@@ -83,6 +83,40 @@ unsafe impl BlockSource for Locked {
     }
 }
 
+// SAFETY: the heap's contract, with its lock held; nothing here unwinds but a poisoned lock.
+unsafe impl GlobalAlloc for Locked {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.lock().allocate(layout).map_or(ptr::null_mut(), |block| block.cast().as_ptr())
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        if let Some(block) = NonNull::new(ptr) {
+            // SAFETY: the caller's duty. If it is refused, what is in use shows that in the end.
+            let _ = unsafe { self.lock().deallocate(block, layout) };
+        }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, old: Layout, new_size: usize) -> *mut u8 {
+        let (Some(block), Ok(new)) =
+            (NonNull::new(ptr), Layout::from_size_align(new_size, old.align()))
+        else {
+            return ptr::null_mut();
+        };
+        let heap = self.lock();
+        let resized = if new_size < old.size() {
+            // SAFETY: the caller's duty.
+            unsafe { heap.shrink(block, old, new) }
+        } else {
+            // SAFETY: the caller's duty.
+            unsafe { heap.grow(block, old, new) }
+        };
+        resized.map_or(ptr::null_mut(), |block| block.cast().as_ptr())
+    }
+}
+
+/// For many threads, and known as a `GlobalAlloc` only.
+pub(crate) type Global = GlobalSource<'static, Locked>;
+
 /// A heap kind, for tests that are the same for all.
 pub(crate) trait Kind: BlockSource + Sized {
     fn make() -> Self;
@@ -121,6 +155,16 @@ impl Kind for Locked {
 
     fn used_when_whole(&self) -> usize {
         self.lock().used_when_whole()
+    }
+}
+
+impl Kind for Global {
+    fn make() -> Self {
+        Self::new(std::boxed::Box::leak(std::boxed::Box::new(Locked::make())))
+    }
+
+    fn used_when_whole(&self) -> usize {
+        self.heap().used_when_whole()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Collections that go from thread to thread, and which heaps let them.
 
-use crate::kind::{Kind, LockFree, Locked, Single, SingleEager, assert_empty};
+use crate::kind::{Global, Kind, LockFree, Locked, Single, SingleEager, assert_empty};
 use buddy_alloc_api::Buddy;
 use buddy_alloc_api::allocator_api2::boxed::Box;
 use buddy_alloc_api::allocator_api2::vec::Vec;
@@ -38,6 +38,7 @@ assert_not!(HashMap<u8, u8, (), &'static Buddy<Single>>: Send);
 // Over atomic words, or behind a lock, both may.
 const _: () = assert_sync::<Buddy<LockFree>>();
 const _: () = assert_sync::<Buddy<Locked>>();
+const _: () = assert_sync::<Buddy<Global>>();
 const _: () = assert_send::<Vec<u8, &'static Buddy<LockFree>>>();
 const _: () = assert_send::<Box<u8, &'static Buddy<Locked>>>();
 const _: () = assert_send::<HashMap<u8, u8, (), &'static Buddy<LockFree>>>();
@@ -123,6 +124,7 @@ macro_rules! each_shared_kind {
             fn $name() {
                 $check::<LockFree>();
                 $check::<Locked>();
+                $check::<Global>();
             }
         )*
     };

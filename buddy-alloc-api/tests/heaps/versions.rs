@@ -1,7 +1,7 @@
 //! The same for every version of the trait: each call does what the trait says, and one heap serves
 //! collections of all versions at once.
 
-use crate::kind::{Kind, LockFree, Locked, REGION, Single, SingleEager, assert_empty};
+use crate::kind::{Global, Kind, LockFree, Locked, REGION, Single, SingleEager, assert_empty};
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
@@ -30,6 +30,7 @@ macro_rules! each_kind {
                 check::$name::<SingleEager>();
                 check::$name::<LockFree>();
                 check::$name::<Locked>();
+                check::$name::<Global>();
             }
         )*
     };
