@@ -2,10 +2,11 @@
 
 use buddy_alloc_api::{BlockSource, Buddy, GlobalSource};
 use buddy_core::heap::Heap;
-use buddy_core::{AllocError, Atomic, Eager, FreeError, Plain};
+use buddy_core::{AllocError, Atomic, Eager, FreeError, Plain, Policy};
 use core::alloc::{GlobalAlloc, Layout};
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
 /// Bytes of a heap's region, metadata included.
@@ -26,6 +27,23 @@ pub(crate) type Single = Heap<&'static mut [Plain], 16>;
 pub(crate) type SingleEager = Heap<&'static mut [Plain], 16, Eager>;
 /// For many threads, without a lock.
 pub(crate) type LockFree = Heap<&'static mut [Atomic], 16>;
+
+/// For many threads, without a lock, kept apart by thread.
+pub(crate) type Lanes = Heap<&'static mut [Atomic], 16, FourLanes>;
+
+/// Numbers the threads.
+#[derive(Debug)]
+pub(crate) struct FourLanes;
+
+impl Policy for FourLanes {
+    const CPUS: usize = 4;
+
+    fn cpu() -> usize {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        thread_local!(static NUMBER: usize = NEXT.fetch_add(1, Relaxed));
+        NUMBER.with(|number| *number)
+    }
+}
 
 /// For many threads, behind a lock that knows nothing of heaps.
 #[derive(Debug)]
@@ -147,6 +165,7 @@ macro_rules! kind {
 kind!(Single);
 kind!(SingleEager);
 kind!(LockFree);
+kind!(Lanes);
 
 impl Kind for Locked {
     fn make() -> Self {

@@ -1,6 +1,6 @@
 //! Collections that go from thread to thread, and which heaps let them.
 
-use crate::kind::{Global, Kind, LockFree, Locked, Single, SingleEager, assert_empty};
+use crate::kind::{Global, Kind, Lanes, LockFree, Locked, Single, SingleEager, assert_empty};
 use buddy_alloc_api::Buddy;
 use buddy_alloc_api::allocator_api2::boxed::Box;
 use buddy_alloc_api::allocator_api2::vec::Vec;
@@ -123,6 +123,7 @@ macro_rules! each_shared_kind {
             #[test]
             fn $name() {
                 $check::<LockFree>();
+                $check::<Lanes>();
                 $check::<Locked>();
                 $check::<Global>();
             }

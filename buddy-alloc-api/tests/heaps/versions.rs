@@ -1,7 +1,9 @@
 //! The same for every version of the trait: each call does what the trait says, and one heap serves
 //! collections of all versions at once.
 
-use crate::kind::{Global, Kind, LockFree, Locked, REGION, Single, SingleEager, assert_empty};
+use crate::kind::{
+    Global, Kind, Lanes, LockFree, Locked, REGION, Single, SingleEager, assert_empty,
+};
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
@@ -29,6 +31,7 @@ macro_rules! each_kind {
                 check::$name::<Single>();
                 check::$name::<SingleEager>();
                 check::$name::<LockFree>();
+                check::$name::<Lanes>();
                 check::$name::<Locked>();
                 check::$name::<Global>();
             }
@@ -49,6 +52,7 @@ macro_rules! version {
                 shrinking_keeps_the_bytes_and_gives_the_rest_back
                 a_refused_call_leaves_the_block_as_it_was
                 a_vec_and_a_box_come_and_go
+                a_vec_grows_in_place_where_memory_behind_it_is_free
             }
 
             mod check {
@@ -169,6 +173,25 @@ macro_rules! version {
                     assert!(holds(block, 0..3000, 3));
                     // SAFETY: as above.
                     unsafe { (&buddy).deallocate(block.cast(), old) };
+                    assert_empty(buddy);
+                }
+
+                pub(super) fn a_vec_grows_in_place_where_memory_behind_it_is_free<H: Kind>() {
+                    let buddy = H::buddy();
+                    let mut bytes = Vec::with_capacity_in(1000, &buddy);
+                    let start = bytes.as_ptr();
+                    bytes.resize(100_000, 1_u8);
+                    assert_eq!(bytes.as_ptr(), start);
+                    bytes.truncate(10);
+                    bytes.shrink_to_fit();
+                    assert_eq!(bytes.as_ptr(), start);
+                    // What was given back is another's now, and in the way.
+                    let mut others = [Box::new_in([2_u8; 1000], &buddy), Box::new_in([2; 1000], &buddy)];
+                    bytes.resize(100_000, 1);
+                    others[0].fill(3);
+                    others[1].fill(3);
+                    assert!(bytes.iter().all(|byte| *byte == 1));
+                    drop((bytes, others));
                     assert_empty(buddy);
                 }
 
