@@ -116,12 +116,18 @@ macro_rules! version {
 
                 pub(super) fn growing_zeroed_clears_what_is_new<H: Kind>() {
                     let buddy = H::buddy();
-                    // Something to clear.
-                    let all = layout(100_000, 16);
-                    let used = (&buddy).allocate(all).unwrap();
-                    fill(used, 0xff);
-                    // SAFETY: allocated with this layout.
-                    unsafe { (&buddy).deallocate(used.cast(), all) };
+                    // Something to clear, wherever the block will lie.
+                    let mut used = std::vec::Vec::new();
+                    for size in (4..20).rev().map(|order| 1 << order) {
+                        while let Ok(block) = (&buddy).allocate(layout(size, 1)) {
+                            fill(block, 0xff);
+                            used.push((block.cast(), layout(size, 1)));
+                        }
+                    }
+                    for (block, layout) in used {
+                        // SAFETY: allocated with this layout.
+                        unsafe { (&buddy).deallocate(block, layout) };
+                    }
 
                     let (old, new) = (layout(10, 8), layout(9000, 8));
                     let block = (&buddy).allocate(old).unwrap();
