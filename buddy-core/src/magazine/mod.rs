@@ -145,22 +145,23 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// Takes a block of the class from any row, and makes it the one that the lane uses.
     pub(crate) fn take_marked(&self, cpu: usize, class: Class) -> Option<usize> {
         let marks = self.words.get(self.shape.marks(class.index)).filter(|_| self.has(class))?;
-        let ways = self.shape.way_mask + 1;
-        let start = self.lane(cpu) * ways / self.shape.lanes;
-        // Every way once from the lane's own on.
-        for way in (0..ways).map(|way| (start + way) & self.shape.way_mask) {
-            if marks.load() >> way & 1 == 0 {
-                continue;
-            }
-            let offset = way * self.shape.stride();
-            if let Some(first) = self.take_from(offset, class) {
-                self.point(cpu, class, offset, None);
-                return Some(first);
-            }
-            // Whoever keeps a block in the row after this reading of it sees that the mark is gone.
-            marks.clear(1 << way);
-            if self.row(offset, class)?.resting.reread() & State::<W>::BLOCKS != 0 {
-                marks.set(1 << way);
+        // From the lane's own way on, then the others.
+        let start = self.lane(cpu) * (self.shape.way_mask + 1) / self.shape.lanes;
+        let seen = marks.load();
+        for mut left in [seen >> start << start, seen & ((1 << start) - 1)] {
+            while left != 0 {
+                let way = left.trailing_zeros() as usize;
+                left &= left - 1;
+                let offset = way * self.shape.stride();
+                if let Some(first) = self.take_from(offset, class) {
+                    self.point(cpu, class, offset, None);
+                    return Some(first);
+                }
+                // Whoever keeps a block here after this reading of the row sees that the mark is gone.
+                marks.clear(1 << way);
+                if self.row(offset, class)?.resting.reread() & State::<W>::BLOCKS != 0 {
+                    marks.set(1 << way);
+                }
             }
         }
         None
@@ -208,6 +209,13 @@ impl<'w, W: Word> Magazine<'w, W> {
             Err(old) if RowWords::<W>::rests(old, place) => Kept::Before,
             Err(_) => Kept::No,
         }
+    }
+
+    /// Whether the block of the class at `first`, if it is a member of its row, is somebody's: it does
+    /// not rest.
+    pub(crate) fn knows(&self, first: usize, class: Class) -> Option<bool> {
+        let seat = self.seat(first, class).filter(|seat| seat.row.has_members(seat.place))?;
+        Some(!seat.row.has_resting(seat.place))
     }
 
     /// Whether the block of the class at `first` rests.
