@@ -7,13 +7,18 @@ use crate::magazine::{Kept, Magazine};
 use crate::tree::{Policy, Row, Storage, Tree};
 use core::sync::atomic::Ordering::Relaxed;
 
+/// A block rests, or is stocked, only while this many times its size is free: in a heap that fills
+/// up, larger ones are more in the way than they are worth.
+const FREE_FOR_A_BLOCK: usize = 1 << 13;
+/// A row is stocked with no more than this part of what is free.
+const FREE_FOR_A_ROW: usize = 1 << 10;
+
 impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     Heap<S, MIN_BLOCK, P, REGIONS>
 {
     #[inline(always)]
     pub(super) fn magazine<'t>(&self, tree: &'t Tree<S, P>) -> Magazine<'t, S::Word> {
-        let words = tree.words_from(self.tree_words + self.zero_words);
-        Magazine::new(words, self.magazine, P::PRECISION)
+        Magazine::new(tree.words(), self.magazine, P::PRECISION)
     }
 
     /// Allocates a block of the class at a multiple of `align`: its first leaf.
@@ -24,7 +29,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
                 return Some(first);
             }
         }
-        self.take_slow(tree, class, align)
+        self.take_slow(tree, class.leaves, align)
     }
 
     /// Whether blocks of the class that are aligned in leaf numbers have that alignment by address.
@@ -34,6 +39,11 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             || (align <= self.natural.load(Relaxed) && align / MIN_BLOCK <= 1 << class.natural)
     }
 
+    /// Whether blocks of the class are so small that they are not in the way when they rest.
+    fn is_small(tree: &Tree<S, P>, class: Class) -> bool {
+        class.leaves <= tree.free_leaves() / FREE_FOR_A_BLOCK
+    }
+
     /// The CPU that the policy says the caller is on.
     #[inline(always)]
     fn cpu() -> usize {
@@ -41,10 +51,11 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     }
 
     #[inline(never)]
-    fn take_slow(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<usize> {
+    fn take_slow(&self, tree: &Tree<S, P>, leaves: usize, align: usize) -> Option<usize> {
+        let class = Class::holding(leaves - 1, P::PRECISION);
         let magazine = self.magazine(tree);
         let is_natural = self.is_natural(class, align);
-        if is_natural && magazine.has(class) {
+        if is_natural && magazine.has(class) && Self::is_small(tree, class) {
             let taken = magazine.take_marked(Self::cpu(), class);
             let taken = taken.or_else(|| self.take_row(tree, class));
             if taken.is_some() {
@@ -101,9 +112,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         // The blocks are in this call's hands until they rest.
         let _transit = tree.transit();
         let most = magazine.appetite(Self::cpu(), class);
-        // No more than 1/64 of the range.
-        let modest = 1 << tree.max_order().get().saturating_sub(class.natural + 6).min(16);
-        let row = tree.allocate_row(class.leaves, most.min(modest))?;
+        let modest = (tree.free_leaves() / FREE_FOR_A_ROW) >> class.natural;
+        let row = tree.allocate_row(class.leaves, most.min(modest.max(1)))?;
         let (low, high) = (row.blocks.trailing_zeros(), row.blocks.ilog2());
         let start = |node: u32| row.first_leaf::<S::Word>(node);
         self.hand_out(tree, &(start(low)..start(high) + class.leaves));
@@ -134,18 +144,26 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         match self.magazine(tree).keep(first, class) {
             Kept::Yes => true,
             Kept::Before => false,
-            Kept::No => self.give_slow(tree, first, class),
+            Kept::No => self.give_slow(tree, first, class.leaves),
         }
     }
 
     #[inline(never)]
-    fn give_slow(&self, tree: &Tree<S, P>, first: usize, class: Class) -> bool {
+    fn give_slow(&self, tree: &Tree<S, P>, first: usize, leaves: usize) -> bool {
+        let class = Class::holding(leaves - 1, P::PRECISION);
         let magazine = self.magazine(tree);
         if magazine.has(class) {
             if !tree.has_block(first, class.leaves) {
                 return false;
             }
-            match magazine.adopt(first, class, |row| tree.free_row(row)) {
+            let kept = if Self::is_small(tree, class) {
+                magazine.adopt(first, class, |row| tree.free_row(row))
+            } else if magazine.holds(first, class) {
+                Kept::Before
+            } else {
+                Kept::No
+            };
+            match kept {
                 Kept::Yes => return true,
                 Kept::Before => return false,
                 Kept::No => magazine.forget(first, class),
@@ -156,7 +174,10 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 
     /// Whether a block of the class is allocated at `first`, and does not rest.
     pub(super) fn is_held(&self, tree: &Tree<S, P>, first: usize, class: Class) -> bool {
-        tree.has_block(first, class.leaves) && !self.magazine(tree).holds(first, class)
+        let magazine = self.magazine(tree);
+        magazine
+            .knows(first, class)
+            .unwrap_or_else(|| tree.has_block(first, class.leaves) && !magazine.holds(first, class))
     }
 
     /// Gives what rests to the tree.

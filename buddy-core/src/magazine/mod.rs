@@ -32,7 +32,6 @@ pub(crate) use shape::Shape;
 use crate::class::Class;
 use crate::tree::{Order, Row, Word};
 use row::{Place, RowWords, State};
-use shape::PRESSURE;
 
 /// What became of a block that was to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,16 +54,17 @@ pub(crate) struct Magazine<'w, W> {
 
 /// Where blocks may rest.
 struct Seat<'w, W> {
-    way: usize,
+    /// The way times the stride.
+    offset: usize,
     row: RowWords<'w, W>,
     place: Place,
 }
 
-/// The part of a hint that is a way; the rest is how many blocks to stock.
-const WAY_BITS: u32 = 7;
+/// The lower part of a hint is how many blocks to stock; the rest tells the row.
+const STOCK_BITS: u32 = 8;
 
 impl<'w, W: Word> Magazine<'w, W> {
-    /// The magazine of that shape at the beginning of the words, for classes of `precision`.
+    /// The magazine of that shape in the words of a heap, for classes of `precision`.
     #[inline(always)]
     pub(crate) const fn new(words: &'w [W], shape: Shape, precision: u32) -> Self {
         Self { words, shape, precision }
@@ -77,18 +77,22 @@ impl<'w, W: Word> Magazine<'w, W> {
     }
 
     #[inline(always)]
-    fn row(&self, way: usize, class: Class) -> Option<RowWords<'w, W>> {
-        let at = self.shape.row(way, class.index);
-        match self.words.get(at..at + shape::ROW) {
-            Some([members, resting]) => Some(RowWords { members, resting }),
-            _ => None,
-        }
+    fn row(&self, offset: usize, class: Class) -> Option<RowWords<'w, W>> {
+        let at = self.shape.row(offset, class.index);
+        // One comparison each, where a slice of two takes three.
+        let (Some(resting), Some(members)) = (self.words.get(at + 1), self.words.get(at)) else {
+            return None;
+        };
+        Some(RowWords { members, resting })
     }
 
     /// The lane of a CPU.
     #[inline(always)]
     fn lane(&self, cpu: usize) -> usize {
-        if cpu < self.shape.lanes { cpu } else { cpu % self.shape.lanes }
+        match cpu {
+            0 => 0,
+            _ => cpu.checked_rem(self.shape.lanes).unwrap_or(0),
+        }
     }
 
     #[inline(always)]
@@ -100,8 +104,10 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// nature, as one that grew may be, or too far out.
     #[inline(always)]
     fn seat(&self, first: usize, class: Class) -> Option<Seat<'w, W>> {
-        let index = first >> class.natural;
-        if index << class.natural != first || !self.has(class) {
+        // The rotation moves what is no multiple of the class's alignment to the top, where it makes
+        // a number that is too large for a tag (`Shape::fitting`).
+        let index = first.rotate_right(class.natural);
+        if !self.has(class) {
             return None;
         }
         let block = 1 << (index as u32 & (State::<W>::NODES - 1));
@@ -111,9 +117,9 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// The same for several blocks of a word of nodes.
     #[inline(always)]
     fn seats(&self, number: usize, blocks: usize, class: Class) -> Option<Seat<'w, W>> {
-        let way = number & (self.shape.ways() - 1);
-        let tag = State::<W>::tag(number, self.shape.way_shift)?;
-        Some(Seat { way, row: self.row(way, class)?, place: Place { tag, blocks } })
+        let offset = (number & self.shape.way_mask) * self.shape.stride();
+        let tag = State::<W>::tag(number)?;
+        Some(Seat { offset, row: self.row(offset, class)?, place: Place { tag, blocks } })
     }
 
     /// Takes a block of the class from the row that the lane used last: its first leaf.
@@ -122,55 +128,78 @@ impl<'w, W: Word> Magazine<'w, W> {
         if !self.has(class) {
             return None;
         }
-        let way = self.hint(cpu, class)?.load() & (self.shape.ways() - 1);
-        self.take_from(way, class)
+        let offset = self.hint(cpu, class)?.load() >> STOCK_BITS;
+        self.take_from(offset, class)
     }
 
     /// Takes the lowest block of a row.
     #[inline(always)]
-    fn take_from(&self, way: usize, class: Class) -> Option<usize> {
-        let state = self.row(way, class)?.take().ok()?;
-        let number = State::<W>::number(state, way, self.shape.way_shift);
+    fn take_from(&self, offset: usize, class: Class) -> Option<usize> {
+        let resting = self.words.get(self.shape.row(offset, class.index) + 1)?;
+        let state = row::take(resting).ok()?;
+        let number = State::<W>::number(state);
         let index = (number << State::<W>::NODES.ilog2()) + state.trailing_zeros() as usize;
         Some(index << class.natural)
     }
 
     /// Takes a block of the class from any row, and makes it the one that the lane uses.
     pub(crate) fn take_marked(&self, cpu: usize, class: Class) -> Option<usize> {
-        let marks = self.words.get(Shape::marks(class.index)).filter(|_| self.has(class))?;
-        let start = self.lane(cpu) * self.shape.ways() / self.shape.lanes;
-        // Every way once from the lane's own on.
-        for way in (0..self.shape.ways()).map(|way| (start + way) & (self.shape.ways() - 1)) {
-            if marks.load() >> way & 1 == 0 {
-                continue;
-            }
-            if let Some(first) = self.take_from(way, class) {
-                self.point(cpu, class, way, None);
-                return Some(first);
-            }
-            // Whoever keeps a block in the row after this reading of it sees that the mark is gone.
-            marks.clear(1 << way);
-            let row = self.row(way, class)?;
-            if row.resting.reread() & State::<W>::BLOCKS != 0 {
-                marks.set(1 << way);
+        if !self.has(class) {
+            return None;
+        }
+        // From the lane's own word of marks on, and in that from the lane's own way on.
+        let (bits, words) = (W::BITS as usize, self.shape.mark_words);
+        let start = self.lane(cpu) * (self.shape.way_mask + 1) / self.shape.lanes;
+        let own = [(start / bits, !0 << (start % bits)), (start / bits, !(!0 << (start % bits)))];
+        let others = (1..words).map(|next| ((start / bits + next) % words, !0));
+        let searches = core::iter::once(own[0]).chain(others).chain(core::iter::once(own[1]));
+        for (word, mask) in searches {
+            let taken = self.take_marked_in(cpu, class, word, mask);
+            if taken.is_some() {
+                return taken;
             }
         }
         None
     }
 
-    /// Notes which way the lane uses, and how many blocks it should stock next.
-    fn point(&self, cpu: usize, class: Class, way: usize, stock: Option<usize>) {
+    /// The same among the ways that one word of marks stands for, as far as the mask has them.
+    #[inline]
+    fn take_marked_in(&self, cpu: usize, class: Class, word: usize, mask: usize) -> Option<usize> {
+        let marks = self.words.get(self.shape.marks(class.index) + word)?;
+        let mut left = marks.load() & mask;
+        while left != 0 {
+            let bit = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let offset = (word * W::BITS as usize + bit) * self.shape.stride();
+            if let Some(first) = self.take_from(offset, class) {
+                self.point(cpu, class, offset, None);
+                return Some(first);
+            }
+            // Whoever keeps a block here after this reading of the row sees that the mark is gone.
+            marks.clear(1 << bit);
+            if self.row(offset, class)?.resting.reread() & State::<W>::BLOCKS != 0 {
+                marks.set(1 << bit);
+            }
+        }
+        None
+    }
+
+    /// Notes which row the lane uses, and how many blocks it should stock next.
+    fn point(&self, cpu: usize, class: Class, offset: usize, stock: Option<usize>) {
         if let Some(hint) = self.hint(cpu, class) {
-            let stock = stock.unwrap_or(hint.load() >> WAY_BITS);
-            hint.store(stock.min(State::<W>::NODES as usize) << WAY_BITS | way);
+            let stock = stock.unwrap_or(hint.load() & ((1 << STOCK_BITS) - 1));
+            hint.store(offset << STOCK_BITS | stock.min(State::<W>::NODES as usize));
         }
     }
 
+    /// Notes that a block rests in the row of a word of nodes.
     #[inline(always)]
-    fn mark(&self, way: usize, class: Class) {
-        if let Some(marks) = self.words.get(Shape::marks(class.index)) {
-            if marks.load() >> way & 1 == 0 {
-                marks.set(1 << way);
+    fn mark(&self, place: Place, class: Class) {
+        let way = State::<W>::number(place.tag) & self.shape.way_mask;
+        let (word, bit) = (way / W::BITS as usize, way % W::BITS as usize);
+        if let Some(marks) = self.words.get(self.shape.marks(class.index) + word) {
+            if marks.load() >> bit & 1 == 0 {
+                marks.set(1 << bit);
             }
         }
     }
@@ -180,26 +209,31 @@ impl<'w, W: Word> Magazine<'w, W> {
     #[inline(always)]
     pub(crate) fn keep(&self, first: usize, class: Class) -> Kept {
         match self.seat(first, class) {
-            Some(Seat { way, row, place }) if row.has_members(place) => {
-                self.lay(way, &row, place, class)
-            }
+            Some(Seat { row, place, .. }) if row.has_members(place) => self.lay(&row, place, class),
             _ => Kept::No,
         }
     }
 
     /// Lays blocks to rest in a row that stands for their word of nodes.
     #[inline(always)]
-    fn lay(&self, way: usize, row: &RowWords<'w, W>, place: Place, class: Class) -> Kept {
+    fn lay(&self, row: &RowWords<'w, W>, place: Place, class: Class) -> Kept {
         match row.lay(place) {
             Ok(old) => {
                 if old & State::<W>::BLOCKS == 0 {
-                    self.mark(way, class);
+                    self.mark(place, class);
                 }
                 Kept::Yes
             }
             Err(old) if RowWords::<W>::rests(old, place) => Kept::Before,
             Err(_) => Kept::No,
         }
+    }
+
+    /// Whether the block of the class at `first`, if it is a member of its row, is somebody's: it does
+    /// not rest.
+    pub(crate) fn knows(&self, first: usize, class: Class) -> Option<bool> {
+        let seat = self.seat(first, class).filter(|seat| seat.row.has_members(seat.place))?;
+        Some(!seat.row.has_resting(seat.place))
     }
 
     /// Whether the block of the class at `first` rests.
@@ -217,7 +251,7 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// How many blocks of the class the lane should take from the tree at once.
     pub(crate) fn appetite(&self, cpu: usize, class: Class) -> usize {
         let hint = self.hint(cpu, class).map_or(0, Word::load);
-        (hint >> WAY_BITS).max(1)
+        (hint & ((1 << STOCK_BITS) - 1)).max(1)
     }
 
     /// Keeps all blocks of a row from the tree but the lowest, which is the caller's: its first leaf.
@@ -235,7 +269,7 @@ impl<'w, W: Word> Magazine<'w, W> {
         match seat.filter(stocked) {
             Some(seat) => {
                 let next = self.appetite(cpu, class) * 2;
-                self.point(cpu, class, seat.way, Some(next));
+                self.point(cpu, class, seat.offset, Some(next));
             }
             None if rest != 0 => give(Row { blocks: rest, ..row }),
             None => {}
@@ -251,7 +285,7 @@ impl<'w, W: Word> Magazine<'w, W> {
         class: Class,
         mut give: impl FnMut(Row),
     ) -> Kept {
-        let Seat { way, row, place } = seat;
+        let Seat { row, place, .. } = seat;
         let lying = Place { blocks: resting, ..*place };
         let old = row.resting.load();
         let is_of_others = !State::<W>::is_of(old, place.tag);
@@ -265,9 +299,9 @@ impl<'w, W: Word> Magazine<'w, W> {
         }
         row.enroll(*place);
         let kept = if !is_of_others {
-            self.lay(*way, row, lying, class)
-        } else if self.empty(row, *way, class, place.tag | resting, &mut give) {
-            self.mark(*way, class);
+            self.lay(row, lying, class)
+        } else if Self::empty(row, class, place.tag | resting, &mut give) {
+            self.mark(*place, class);
             Kept::Yes
         } else {
             Kept::No
@@ -276,7 +310,7 @@ impl<'w, W: Word> Magazine<'w, W> {
             row.dismiss(*place);
         } else if self.is_short() {
             // Whoever is short of memory may have emptied the row before (M3).
-            self.empty(row, *way, class, 0, give);
+            Self::empty(row, class, 0, give);
         }
         kept
     }
@@ -290,20 +324,13 @@ impl<'w, W: Word> Magazine<'w, W> {
 
     /// Gives what rests in a row to `give`, and leaves the row in state `next`; says whether it could:
     /// not if another call is at it.
-    fn empty(
-        &self,
-        row: &RowWords<'w, W>,
-        way: usize,
-        class: Class,
-        next: usize,
-        mut give: impl FnMut(Row),
-    ) -> bool {
+    fn empty(row: &RowWords<'w, W>, class: Class, next: usize, mut give: impl FnMut(Row)) -> bool {
         let Ok(old) = row.seize(next) else { return false };
         let blocks = old & State::<W>::BLOCKS;
         if blocks != 0 {
             row.dismiss(Place { tag: old & !State::<W>::BLOCKS, blocks });
             if let Some(order) = Order::new(class.natural) {
-                let number = State::<W>::number(old, way, self.shape.way_shift);
+                let number = State::<W>::number(old);
                 give(Row { order, leaves: class.leaves, number, blocks });
             }
             row.resting.store(next);
@@ -313,29 +340,33 @@ impl<'w, W: Word> Magazine<'w, W> {
 
     /// Notes that the caller is short of memory, until [`Self::relax`].
     pub(crate) fn press(&self) {
-        if let Some(pressure) = self.words.get(PRESSURE) {
+        if let Some(pressure) = self.pressure() {
             pressure.add(1);
         }
     }
 
     /// Ends what [`Self::press`] began.
     pub(crate) fn relax(&self) {
-        if let Some(pressure) = self.words.get(PRESSURE) {
+        if let Some(pressure) = self.pressure() {
             pressure.sub(1);
         }
     }
 
     /// Whether anybody is short of memory.
     pub(crate) fn is_short(&self) -> bool {
-        self.words.get(PRESSURE).is_none_or(|pressure| pressure.load() != 0)
+        self.pressure().is_some_and(|pressure| pressure.load() != 0)
+    }
+
+    fn pressure(&self) -> Option<&'w W> {
+        self.words.get(self.shape.pressure).filter(|_| !self.shape.is_none())
     }
 
     /// Gives everything that rests to `give`. O(rows).
     pub(crate) fn drain(&self, mut give: impl FnMut(Row)) {
-        for (way, class, row) in self.rows() {
+        for (class, row) in self.rows() {
             // Read by a change: whoever keeps a block here after it sees the pressure (M3).
             if row.resting.reread() != 0 {
-                self.empty(&row, way, class, 0, &mut give);
+                Self::empty(&row, class, 0, &mut give);
             }
         }
         // Whoever stocks next begins with little.
@@ -348,19 +379,22 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// Leaves of resting blocks. O(rows).
     pub(crate) fn resting(&self) -> usize {
         let count = |resting: usize| (resting & State::<W>::BLOCKS).count_ones() as usize;
-        self.rows().map(|(_, class, row)| count(row.resting.load()) * class.leaves).sum()
+        self.rows().map(|(class, row)| count(row.resting.load()) * class.leaves).sum()
     }
 
     /// Makes it an empty one, whatever the words hold.
     pub(crate) fn clear(&self) {
-        self.words.iter().take(self.shape.words()).for_each(|word| word.store(0));
+        let words = self.words.get(self.shape.range()).unwrap_or(&[]);
+        for word in words {
+            word.store(0);
+        }
     }
 
-    fn rows(&self) -> impl Iterator<Item = (usize, Class, RowWords<'w, W>)> + use<'_, 'w, W> {
-        let classes = 0..self.shape.classes;
-        classes.flat_map(move |index| {
+    fn rows(&self) -> impl Iterator<Item = (Class, RowWords<'w, W>)> + use<'_, 'w, W> {
+        (0..self.shape.classes).flat_map(move |index| {
             let class = Class::at(index, self.precision);
-            (0..self.shape.ways()).filter_map(move |way| Some((way, class, self.row(way, class)?)))
+            let offsets = (0..=self.shape.way_mask).map(|way| way * self.shape.stride());
+            offsets.filter_map(move |offset| Some((class, self.row(offset, class)?)))
         })
     }
 }

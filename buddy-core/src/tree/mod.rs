@@ -53,6 +53,9 @@ pub use within::Constraints;
 pub use word::Atomic;
 #[cfg(all(target_has_atomic = "ptr", target_has_atomic = "32"))]
 pub use word::Atomic32;
+#[cfg(loom)]
+#[doc(hidden)]
+pub use word::Modelled;
 pub use word::{Plain, Plain32, Storage, Word};
 
 use block::Block;
@@ -91,7 +94,7 @@ use word::{max_value, node_shift};
 pub struct Tree<S: Storage, P: Policy = Lazy> {
     storage: S,
     geometry: Geometry,
-    policy: PhantomData<P>,
+    policy: PhantomData<fn() -> P>,
 }
 
 /// Reading a tree's parts.
@@ -144,10 +147,10 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.geometry.words::<S::Word>()
     }
 
-    /// The storage's words from `at` on.
+    /// All of the storage's words.
     #[inline(always)]
-    pub(crate) fn words_from(&self, at: usize) -> &[S::Word] {
-        self.storage.words().get(at..).unwrap_or(&[])
+    pub(crate) fn words(&self) -> &[S::Word] {
+        self.storage.words()
     }
 
     #[inline(always)]
