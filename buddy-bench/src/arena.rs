@@ -1,6 +1,6 @@
 //! The memory that the allocators under test share.
 
-use std::alloc::{Layout, alloc, dealloc};
+use memmap2::{MmapMut, MmapOptions, UncheckedAdvice};
 use std::ptr::NonNull;
 
 /// Memory for one allocator at a time.
@@ -9,8 +9,11 @@ use std::ptr::NonNull;
 /// depend on where the system happened to place it.
 #[derive(Debug)]
 pub struct Arena {
-    start: NonNull<u8>,
-    layout: Layout,
+    mapping: MmapMut,
+    start: usize,
+    len: usize,
+    /// Whether it is zero, and its pages nobody's, whenever it is lent.
+    is_fresh: bool,
 }
 
 /// The memory an allocator is to manage.
@@ -20,6 +23,8 @@ pub struct Region {
     pub start: NonNull<u8>,
     /// Length in bytes.
     pub len: usize,
+    /// Whether all bytes are known to be zero.
+    pub is_zero: bool,
 }
 
 /// There is no memory for an arena.
@@ -35,33 +40,46 @@ impl Arena {
     /// # Errors
     /// If the system has no such amount of memory.
     pub fn new(len: usize) -> Result<Self, NoMemory> {
+        let mut arena = Self::mapped(len, false)?;
+        // The system provides pages on their first use only.
+        let end = arena.start + arena.len;
+        arena.mapping[arena.start..end].fill(0x5a);
+        Ok(arena)
+    }
+
+    /// An arena of `len` bytes of address space: fresh pages come, whenever it is lent, where it is
+    /// touched.
+    ///
+    /// # Errors
+    /// If the system has no such amount of address space.
+    pub fn reserved(len: usize) -> Result<Self, NoMemory> {
+        Self::mapped(len, true)
+    }
+
+    fn mapped(len: usize, is_fresh: bool) -> Result<Self, NoMemory> {
         let refused = NoMemory { bytes: len };
         let align = len.max(4096).checked_next_power_of_two().ok_or(refused)?;
-        let layout = Layout::from_size_align(len.max(1), align).map_err(|_| refused)?;
-        // SAFETY: the size is not zero.
-        let start = NonNull::new(unsafe { alloc(layout) }).ok_or(refused)?;
-        // The system provides pages on their first use only.
-        // SAFETY: `layout.size()` bytes were allocated there.
-        unsafe { start.write_bytes(0x5a, layout.size()) };
-        Ok(Self { start, layout })
+        let space = align.checked_add(len).filter(|&space| isize::try_from(space).is_ok());
+        let mut options = MmapOptions::new();
+        options.len(space.ok_or(refused)?).no_reserve_swap();
+        let mapping = options.map_anon().map_err(|_| refused)?;
+        let start = mapping.as_ptr().align_offset(align);
+        Ok(Self { mapping, start, len, is_fresh })
     }
 
     /// The length in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.layout.size()
+        self.len
     }
 
     /// The first `len` bytes, or all there are. They belong to whoever has the arena borrowed.
     pub fn region(&mut self, len: usize) -> Region {
-        Region { start: self.start, len: len.min(self.size()) }
-    }
-}
-
-impl Drop for Arena {
-    fn drop(&mut self) {
-        // SAFETY: allocated in `new` with this layout.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) };
+        // SAFETY: the arena is borrowed, and nobody reads from it what was written before.
+        let renew = || unsafe { self.mapping.unchecked_advise(UncheckedAdvice::DontNeed) };
+        let is_zero = self.is_fresh && renew().is_ok();
+        let start = NonNull::from(&mut self.mapping[self.start..]).cast();
+        Region { start, len: len.min(self.len), is_zero }
     }
 }
 
@@ -83,12 +101,31 @@ mod tests {
         let mut arena = Arena::new(3 << 20).unwrap();
         let region = arena.region(usize::MAX);
         assert_eq!((region.len, region.start.addr().get() % (4 << 20)), (3 << 20, 0));
+        assert!(!region.is_zero);
     }
 
     #[test]
     fn an_impossible_arena_is_an_error() {
-        assert!(Arena::new(usize::MAX).is_err());
-        assert!(Arena::new(isize::MAX as usize).is_err());
+        for len in [usize::MAX, isize::MAX as usize, 1 << 60] {
+            assert!(Arena::new(len).is_err() && Arena::reserved(len).is_err());
+        }
+    }
+
+    #[test]
+    fn reserved_memory_is_zero_whenever_it_is_lent() {
+        let mut arena = Arena::reserved(16 << 30).unwrap();
+        for _ in 0..2 {
+            let region = arena.region(16 << 30);
+            assert!(region.is_zero && region.len == 16 << 30);
+            for offset in [0, (16 << 30) - 1] {
+                // SAFETY: inside the region.
+                let place = unsafe { region.start.add(offset) };
+                // SAFETY: the arena is borrowed by this function alone.
+                assert_eq!(unsafe { place.read() }, 0);
+                // SAFETY: as above.
+                unsafe { place.write(1) };
+            }
+        }
     }
 
     #[test]

@@ -101,6 +101,8 @@ pub struct Sheet {
     pub is_rate: bool,
     /// Decimals; none above 1000.
     pub decimals: usize,
+    /// Whether the mean of the columns has a meaning.
+    pub has_mean: bool,
 }
 
 impl Sheet {
@@ -109,7 +111,7 @@ impl Sheet {
     pub fn table(&self) -> Table {
         let heads = self.columns.iter().map(|(head, _)| format!("{head} "));
         let mut head: Vec<String> = [String::new()].into_iter().chain(heads).collect();
-        let has_mean = self.columns.len() > 1;
+        let has_mean = self.has_mean && self.columns.len() > 1;
         head.extend(has_mean.then(|| "mean ".to_owned()));
         let mut table = Table::new(&self.title, head);
         let entrants = self.columns.first().map_or(0, |(_, figures)| figures.len());
@@ -203,7 +205,9 @@ impl Sheet {
             let work = format!("{workload} {parameter}");
             format!("{} ({}), {}: {status}", entrant.name, entrant.package, work.trim_end())
         };
-        wrong.map(line).collect()
+        let mut lines: Vec<String> = wrong.map(line).collect();
+        lines.dedup();
+        lines
     }
 }
 
@@ -244,6 +248,7 @@ mod tests {
             columns: vec![("16 B".to_owned(), figures)],
             is_rate,
             decimals: 1,
+            has_mean: true,
         }
     }
 

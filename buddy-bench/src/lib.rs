@@ -12,6 +12,7 @@
 //!   workloads/    what is done: traces, pairs, batches, churn, ..; the suite of them
 //!   peers/        one adapter a peer, behind the trait Peer; the roster of them all
 //!   ranges/       as peers/, for allocators of page frames
+//!   shared/       as peers/, for allocators that threads share
 //!   holder, meter, arena      the blocks held, the time taken, the memory shared
 //!   trace/        the traces, decoded
 //!      |
@@ -41,6 +42,7 @@ pub mod plot;
 pub mod progress;
 pub mod random;
 pub mod ranges;
+pub mod shared;
 pub mod smallest;
 pub mod statistics;
 pub mod table;

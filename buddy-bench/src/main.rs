@@ -1,7 +1,9 @@
 //! The command line of buddy-bench. Without a command it replays the traces and searches for the
 //! smallest heaps.
 
-use buddy_bench::commands::{self, Options, execute, map, micro, minheap, record, replay};
+use buddy_bench::commands::{
+    self, Options, execute, latency, map, micro, minheap, record, replay, report, scale, threads,
+};
 use clap::{Parser, Subcommand};
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -26,8 +28,16 @@ enum Command {
     Minheap(Options),
     /// Pairs, batches, churn, scans, growth, page frames: time per operation
     Micro(Options),
+    /// How long single calls take, by kind: median to maximum
+    Latency(Options),
+    /// The same work in heaps of 1 MiB to 16 GiB
+    Scale(Options),
+    /// Allocators shared by 1, 2, 4, .. threads, which free each other's blocks
+    Threads(Options),
     /// The heap at a moment of a trace, and over all of it: pictures
     Map(map::Options),
+    /// One page of tables and pictures, of everything
+    Report(report::Options),
     /// What a program of yours asks its allocator for, as a trace that replays
     Record(record::Options),
 }
@@ -44,7 +54,11 @@ fn run(cli: Cli) -> Result<(), commands::Error> {
         Some(Command::Replay(options)) => execute(&options, out, &replay::run),
         Some(Command::Minheap(options)) => execute(&options, out, &minheap::run),
         Some(Command::Micro(options)) => execute(&options, out, &micro::run),
+        Some(Command::Latency(options)) => execute(&options, out, &latency::run),
+        Some(Command::Scale(options)) => execute(&options, out, &scale::run),
+        Some(Command::Threads(options)) => execute(&options, out, &threads::run),
         Some(Command::Map(options)) => map::run(&options, out),
+        Some(Command::Report(options)) => report::run(&options, out),
         // The program has stdout.
         Some(Command::Record(options)) => record::run(&options, &mut io::stderr().lock()),
     }

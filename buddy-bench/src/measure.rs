@@ -9,14 +9,14 @@ use crate::progress::Progress;
 use crate::random::Random;
 use crate::statistics::Summary;
 use crate::workloads::Workload;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How much work is put in.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
     /// Timed passes of each allocator, at most.
     pub rounds: usize,
-    /// An allocator that was timed for so long in all sits out the further rounds, if there were
+    /// An allocator that took so long in all, setting up included, sits out the further rounds, if there were
     /// [`LEAST_ROUNDS`].
     rounds_time: Duration,
     /// A slow allocator is measured on as much of the work as it gets done in this time.
@@ -48,6 +48,12 @@ impl Effort {
     #[must_use]
     pub const fn of(quick: bool) -> Self {
         if quick { Self::QUICK } else { Self::FULL }
+    }
+
+    /// With passes that are so many times as long.
+    #[must_use]
+    pub const fn with_longer_passes(self, factor: u32) -> Self {
+        Self { pass_time: self.pass_time.saturating_mul(factor), ..self }
     }
 
     /// How many steps of progress [`measure`] makes.
@@ -222,6 +228,9 @@ impl Bench<'_> {
         self.progress.done(2);
         let reached = timed_events.min(lap);
         let (samples, spent) = (Vec::new(), Duration::ZERO);
+        if first.stop == Some(Stop::Panic) {
+            check.stop = first.stop;
+        }
         Outcome { entrant, check, timed_events, reached, refused: 0, samples, spent }
     }
 
@@ -247,10 +256,16 @@ impl Bench<'_> {
                 }
                 self.doing(&outcome.entrant, &format!("is timed, round {}", round + 1));
                 let limit = Limit { time, ..Limit::events(outcome.timed_events) };
+                let start = Instant::now();
                 let pass = self.field.time(index, limit);
-                outcome.spent += pass.elapsed;
+                outcome.spent += start.elapsed();
                 outcome.refused = outcome.refused.max(pass.refused);
                 outcome.reached = outcome.reached.min(pass.events);
+                if pass.stop == Some(Stop::Panic) {
+                    outcome.check.stop = pass.stop;
+                    outcome.timed_events = 0;
+                    continue;
+                }
                 outcome.samples.extend((pass.events > 0).then(|| pass.ns_per_event()));
             }
             self.progress.done(outcomes.len());

@@ -10,7 +10,9 @@ use crate::holder::Holder;
 use crate::meter::{Limit, Meter, Pass, Stop};
 use crate::peers::{Allocator, Memory, Peer};
 use crate::workloads::Work;
+use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
 
 /// A timed pass in the first `len` bytes of the arena.
 ///
@@ -56,6 +58,16 @@ pub fn calls<P: Peer>(
     })
 }
 
+/// How long it takes to create the allocator in the first `len` bytes of the arena; `None` if it
+/// refuses.
+pub fn create<P: Peer>(arena: &mut Arena, len: usize) -> Option<Duration> {
+    let region = arena.region(len);
+    let start = Instant::now();
+    // SAFETY: the arena is borrowed, and nobody else knows the region.
+    let allocator = black_box(unsafe { P::create(region) });
+    allocator.map(|_| start.elapsed())
+}
+
 fn with_fresh<P: Peer>(arena: &mut Arena, len: usize, pass: impl FnOnce(&mut P) -> Pass) -> Pass {
     let region = arena.region(len);
     let all = AssertUnwindSafe(|| {
@@ -83,7 +95,6 @@ mod tests {
     use crate::calls::Kind::{Allocate, Free, Grow, Shrink};
     use crate::toys::{Bump, Panicking, trace};
     use crate::trace::Op;
-    use std::time::Duration;
 
     const UNLIMITED: Limit = Limit::events(usize::MAX);
 

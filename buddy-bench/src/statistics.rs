@@ -33,6 +33,16 @@ impl Summary {
         Some(Self { median, quartiles, min, max, rounds: sorted.len() })
     }
 
+    /// The summary of the reciprocals, times `numerator`: rates from times. The median of an even
+    /// number is that of the mean time.
+    #[must_use]
+    pub fn rate(&self, numerator: f64) -> Self {
+        let rate = |time: f64| numerator / time;
+        let quartiles = (rate(self.quartiles.1), rate(self.quartiles.0));
+        let (min, max) = (rate(self.max), rate(self.min));
+        Self { median: rate(self.median), quartiles, min, max, rounds: self.rounds }
+    }
+
     /// Half the width of the middle half, as a part of the median.
     #[must_use]
     pub fn spread(&self) -> f64 {
@@ -66,6 +76,13 @@ mod tests {
         let summary = Summary::of(&[100.0, 4.0, 6.0, 5.0, 3.0, 7.0, 0.0]).unwrap();
         assert_eq!((summary.median, summary.quartiles), (5.0, (3.0, 7.0)));
         assert!((summary.spread() - 0.4).abs() < 1e-9);
+    }
+
+    #[test]
+    fn rates_are_the_reciprocals_of_times() {
+        let rate = Summary::of(&[1.0, 2.0, 4.0]).unwrap().rate(8.0);
+        let expected = Summary::of(&[2.0, 4.0, 8.0]).unwrap();
+        assert_eq!(rate, expected);
     }
 
     #[test]

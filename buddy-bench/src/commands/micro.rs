@@ -94,5 +94,5 @@ impl Bench {
 fn sheet(columns: Vec<(String, (String, Vec<Figure>))>) -> Option<Sheet> {
     let title = columns.first()?.0.clone();
     let columns = columns.into_iter().map(|(_, column)| column).collect();
-    Some(Sheet { title, columns, is_rate: false, decimals: 1 })
+    Some(Sheet { title, columns, is_rate: false, decimals: 1, has_mean: true })
 }

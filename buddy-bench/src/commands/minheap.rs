@@ -56,6 +56,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<Vec<Row>, Error> {
         columns: columns(figure),
         is_rate: false,
         decimals,
+        has_mean: true,
     };
     let sheets = [
         sheet("as a multiple of the peak of live bytes", |found| &found.ratio, 3),

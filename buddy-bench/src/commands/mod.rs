@@ -1,11 +1,15 @@
 //! The commands, one module each, and what they have in common.
 
 mod destination;
+pub mod latency;
 pub mod map;
 pub mod micro;
 pub mod minheap;
 pub mod record;
 pub mod replay;
+pub mod report;
+pub mod scale;
+pub mod threads;
 
 use crate::arena::NoMemory;
 use crate::csv::{CsvError, Row};
@@ -16,6 +20,7 @@ use crate::trace::{self, Trace, TraceError};
 use crate::workloads::Workload;
 use clap::Args;
 use destination::Destination;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -75,9 +80,18 @@ pub enum Error {
     /// There is no picture.
     #[error(transparent)]
     Map(#[from] map::MapError),
+    /// There is no report.
+    #[error(transparent)]
+    Report(#[from] report::ReportError),
     /// A program could not be recorded.
     #[error(transparent)]
     Record(#[from] record::RecordError),
+    /// A command that replays nothing was given traces.
+    #[error("`{command}` has work of its own, and takes no --trace")]
+    NoTraces {
+        /// Which command.
+        command: &'static str,
+    },
     /// The tables could not be written.
     #[error("output: {0}")]
     Output(#[from] io::Error),
@@ -144,7 +158,9 @@ fn write_sheets(
     for sheet in sheets {
         writeln!(out, "{}", sheet.table())?;
     }
-    for fault in sheets.iter().flat_map(Sheet::faults) {
+    // Of several sheets of the same work, each line once.
+    let faults: BTreeSet<String> = sheets.iter().flat_map(Sheet::faults).collect();
+    for fault in faults {
         writeln!(out, "! {fault}")?;
     }
     writeln!(out, "{MARKS}\n{notes}")?;

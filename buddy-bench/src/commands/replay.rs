@@ -42,7 +42,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<Vec<Row>, Error> {
     let title = format!(
         "Time per event, ns: median of up to {rounds} rounds (± half the width of the middle half)"
     );
-    let sheet = Sheet { title, columns, is_rate: false, decimals: 1 };
+    let sheet = Sheet { title, columns, is_rate: false, decimals: 1, has_mean: true };
     write_sheets(out, "replay", &[sheet], NOTES)
 }
 

@@ -32,8 +32,15 @@ impl<P: Named> Peer for Buddy<P> {
     const PACKAGE: &'static str = concat!("buddy-core ", env!("VERSION_BUDDY_CORE"));
 
     unsafe fn create(region: Region) -> Option<Self> {
-        // SAFETY: the region is the heap's alone until it is dropped.
-        unsafe { Heap::from_raw(region.start, region.len) }.ok().map(Self)
+        let Region { start, len, is_zero } = region;
+        let heap = if is_zero {
+            // SAFETY: the region is the heap's alone until it is dropped, and zero.
+            unsafe { Heap::from_raw_zeroed(start, len) }
+        } else {
+            // SAFETY: the region is the heap's alone until it is dropped.
+            unsafe { Heap::from_raw(start, len) }
+        };
+        heap.ok().map(Self)
     }
 }
 

@@ -17,6 +17,9 @@ const LEAST: usize = 4096;
 /// The buddy allocator alone.
 pub struct BuddyAlloc(Inner);
 
+// SAFETY: its pointers lead into its region, which is its alone, whatever thread it is in.
+unsafe impl Send for BuddyAlloc {}
+
 impl Peer for BuddyAlloc {
     const NAME: &'static str = "buddy-alloc";
     const PACKAGE: &'static str = PACKAGE;
@@ -43,6 +46,9 @@ impl Allocator for BuddyAlloc {
 /// README's example: one byte in 32.
 pub struct WithFastPath(NonThreadsafeAlloc);
 
+// SAFETY: its pointers lead into its region, which is its alone, whatever thread it is in.
+unsafe impl Send for WithFastPath {}
+
 impl Peer for WithFastPath {
     const NAME: &'static str = "buddy-alloc-fast";
     const PACKAGE: &'static str = PACKAGE;
@@ -51,8 +57,18 @@ impl Peer for WithFastPath {
         let fast_len = (region.len / 32).next_multiple_of(64);
         let start = region.start.as_ptr().cast_const();
         let fast = FastAllocParam::new(start, fast_len);
-        let allocator = || Self(NonThreadsafeAlloc::new(fast, buddy_part(region, fast_len)));
-        (region.len >= 2 * LEAST).then(allocator)
+        if region.len < 2 * LEAST {
+            return None;
+        }
+        let mut allocator = Self(NonThreadsafeAlloc::new(fast, buddy_part(region, fast_len)));
+        // It makes its tables on the first calls.
+        for layout in [Layout::new::<[u64; 2]>(), Layout::new::<[u64; 32]>()] {
+            if let Some(block) = allocator.alloc(layout) {
+                // SAFETY: a live block with that layout, which is not used any more.
+                unsafe { allocator.dealloc(block, layout) };
+            }
+        }
+        Some(allocator)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::passes;
 use crate::workloads::Work;
 use buddy_core::tree::{Eager, Lazy};
 use std::alloc::System;
+use std::time::Duration;
 
 /// What is told of an allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub struct Contestant {
     pub check: fn(&Work, &mut Arena, usize, Limit, u64) -> Check,
     /// [`passes::time`].
     pub time: fn(&Work, &mut Arena, usize, Limit) -> Pass,
+    /// [`passes::create`].
+    pub create: fn(&mut Arena, usize) -> Option<Duration>,
     /// [`passes::calls`].
     pub calls: fn(&Work, &mut Arena, usize, Limit, &mut Vec<Call>) -> Pass,
 }
@@ -56,6 +59,7 @@ impl Contestant {
             control_bytes: P::CONTROL_BYTES,
             check: passes::check::<P>,
             time: passes::time::<P>,
+            create: passes::create::<P>,
             calls: passes::calls::<P>,
         }
     }

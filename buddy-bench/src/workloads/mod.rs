@@ -3,6 +3,7 @@
 
 mod batch;
 mod churn;
+mod exchange;
 mod frames;
 mod grow;
 mod pair;
@@ -13,6 +14,7 @@ mod suite;
 
 pub use batch::{Batch, Order};
 pub use churn::Churn;
+pub use exchange::Exchange;
 pub use frames::Frames;
 pub use grow::{Grow, Growth};
 pub use pair::Pair;

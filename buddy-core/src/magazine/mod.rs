@@ -60,10 +60,8 @@ struct Seat<'w, W> {
     place: Place,
 }
 
-/// The part of a hint that tells the row; the rest is how many blocks to stock.
-const fn offset_bits<W: Word>() -> u32 {
-    W::BITS / 4 * 3
-}
+/// The lower part of a hint is how many blocks to stock; the rest tells the row.
+const STOCK_BITS: u32 = 8;
 
 impl<'w, W: Word> Magazine<'w, W> {
     /// The magazine of that shape in the words of a heap, for classes of `precision`.
@@ -81,16 +79,20 @@ impl<'w, W: Word> Magazine<'w, W> {
     #[inline(always)]
     fn row(&self, offset: usize, class: Class) -> Option<RowWords<'w, W>> {
         let at = self.shape.row(offset, class.index);
-        match self.words.get(at..at + shape::ROW) {
-            Some([members, resting]) => Some(RowWords { members, resting }),
-            _ => None,
-        }
+        // One comparison each, where a slice of two takes three.
+        let (Some(resting), Some(members)) = (self.words.get(at + 1), self.words.get(at)) else {
+            return None;
+        };
+        Some(RowWords { members, resting })
     }
 
     /// The lane of a CPU.
     #[inline(always)]
     fn lane(&self, cpu: usize) -> usize {
-        if cpu < self.shape.lanes { cpu } else { cpu % self.shape.lanes }
+        match cpu {
+            0 => 0,
+            _ => cpu.checked_rem(self.shape.lanes).unwrap_or(0),
+        }
     }
 
     #[inline(always)]
@@ -126,14 +128,15 @@ impl<'w, W: Word> Magazine<'w, W> {
         if !self.has(class) {
             return None;
         }
-        let offset = self.hint(cpu, class)?.load() & ((1 << offset_bits::<W>()) - 1);
+        let offset = self.hint(cpu, class)?.load() >> STOCK_BITS;
         self.take_from(offset, class)
     }
 
     /// Takes the lowest block of a row.
     #[inline(always)]
     fn take_from(&self, offset: usize, class: Class) -> Option<usize> {
-        let state = self.row(offset, class)?.take().ok()?;
+        let resting = self.words.get(self.shape.row(offset, class.index) + 1)?;
+        let state = row::take(resting).ok()?;
         let number = State::<W>::number(state);
         let index = (number << State::<W>::NODES.ilog2()) + state.trailing_zeros() as usize;
         Some(index << class.natural)
@@ -141,23 +144,41 @@ impl<'w, W: Word> Magazine<'w, W> {
 
     /// Takes a block of the class from any row, and makes it the one that the lane uses.
     pub(crate) fn take_marked(&self, cpu: usize, class: Class) -> Option<usize> {
-        let marks = self.words.get(self.shape.marks(class.index)).filter(|_| self.has(class))?;
-        let ways = self.shape.way_mask + 1;
-        let start = self.lane(cpu) * ways / self.shape.lanes;
-        // Every way once from the lane's own on.
-        for way in (0..ways).map(|way| (start + way) & self.shape.way_mask) {
-            if marks.load() >> way & 1 == 0 {
-                continue;
+        if !self.has(class) {
+            return None;
+        }
+        // From the lane's own word of marks on, and in that from the lane's own way on.
+        let (bits, words) = (W::BITS as usize, self.shape.mark_words);
+        let start = self.lane(cpu) * (self.shape.way_mask + 1) / self.shape.lanes;
+        let own = [(start / bits, !0 << (start % bits)), (start / bits, !(!0 << (start % bits)))];
+        let others = (1..words).map(|next| ((start / bits + next) % words, !0));
+        let searches = core::iter::once(own[0]).chain(others).chain(core::iter::once(own[1]));
+        for (word, mask) in searches {
+            let taken = self.take_marked_in(cpu, class, word, mask);
+            if taken.is_some() {
+                return taken;
             }
-            let offset = way * self.shape.stride();
+        }
+        None
+    }
+
+    /// The same among the ways that one word of marks stands for, as far as the mask has them.
+    #[inline]
+    fn take_marked_in(&self, cpu: usize, class: Class, word: usize, mask: usize) -> Option<usize> {
+        let marks = self.words.get(self.shape.marks(class.index) + word)?;
+        let mut left = marks.load() & mask;
+        while left != 0 {
+            let bit = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let offset = (word * W::BITS as usize + bit) * self.shape.stride();
             if let Some(first) = self.take_from(offset, class) {
                 self.point(cpu, class, offset, None);
                 return Some(first);
             }
-            // Whoever keeps a block in the row after this reading of it sees that the mark is gone.
-            marks.clear(1 << way);
+            // Whoever keeps a block here after this reading of the row sees that the mark is gone.
+            marks.clear(1 << bit);
             if self.row(offset, class)?.resting.reread() & State::<W>::BLOCKS != 0 {
-                marks.set(1 << way);
+                marks.set(1 << bit);
             }
         }
         None
@@ -166,8 +187,8 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// Notes which row the lane uses, and how many blocks it should stock next.
     fn point(&self, cpu: usize, class: Class, offset: usize, stock: Option<usize>) {
         if let Some(hint) = self.hint(cpu, class) {
-            let stock = stock.unwrap_or(hint.load() >> offset_bits::<W>());
-            hint.store(stock.min(State::<W>::NODES as usize) << offset_bits::<W>() | offset);
+            let stock = stock.unwrap_or(hint.load() & ((1 << STOCK_BITS) - 1));
+            hint.store(offset << STOCK_BITS | stock.min(State::<W>::NODES as usize));
         }
     }
 
@@ -175,9 +196,10 @@ impl<'w, W: Word> Magazine<'w, W> {
     #[inline(always)]
     fn mark(&self, place: Place, class: Class) {
         let way = State::<W>::number(place.tag) & self.shape.way_mask;
-        if let Some(marks) = self.words.get(self.shape.marks(class.index)) {
-            if marks.load() >> way & 1 == 0 {
-                marks.set(1 << way);
+        let (word, bit) = (way / W::BITS as usize, way % W::BITS as usize);
+        if let Some(marks) = self.words.get(self.shape.marks(class.index) + word) {
+            if marks.load() >> bit & 1 == 0 {
+                marks.set(1 << bit);
             }
         }
     }
@@ -207,6 +229,13 @@ impl<'w, W: Word> Magazine<'w, W> {
         }
     }
 
+    /// Whether the block of the class at `first`, if it is a member of its row, is somebody's: it does
+    /// not rest.
+    pub(crate) fn knows(&self, first: usize, class: Class) -> Option<bool> {
+        let seat = self.seat(first, class).filter(|seat| seat.row.has_members(seat.place))?;
+        Some(!seat.row.has_resting(seat.place))
+    }
+
     /// Whether the block of the class at `first` rests.
     pub(crate) fn holds(&self, first: usize, class: Class) -> bool {
         self.seat(first, class).is_some_and(|seat| seat.row.has_resting(seat.place))
@@ -222,7 +251,7 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// How many blocks of the class the lane should take from the tree at once.
     pub(crate) fn appetite(&self, cpu: usize, class: Class) -> usize {
         let hint = self.hint(cpu, class).map_or(0, Word::load);
-        (hint >> offset_bits::<W>()).max(1)
+        (hint & ((1 << STOCK_BITS) - 1)).max(1)
     }
 
     /// Keeps all blocks of a row from the tree but the lowest, which is the caller's: its first leaf.

@@ -33,6 +33,14 @@ impl<W: Word> Drop for Transit<'_, W> {
     }
 }
 
+/// Lets others get on.
+fn pause() {
+    #[cfg(loom)]
+    loom::thread::yield_now();
+    #[cfg(not(loom))]
+    core::hint::spin_loop();
+}
+
 impl<S: Storage, P: Policy> Tree<S, P> {
     /// From now on the caller may have leaves in its hands.
     #[inline(always)]
@@ -71,7 +79,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 return Err(failed);
             }
             left -= 1;
-            core::hint::spin_loop();
+            pause();
         }
     }
 }

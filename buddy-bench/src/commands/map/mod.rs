@@ -174,7 +174,8 @@ pub fn run(options: &Options, out: &mut impl Write) -> Result<(), Error> {
     Ok(())
 }
 
-fn load(name: &str) -> Result<Trace, Error> {
+/// The trace of that name.
+pub(super) fn load(name: &str) -> Result<Trace, Error> {
     trace::load(name).map_err(|source| Error::Trace { name: name.to_owned(), source })
 }
 
