@@ -65,10 +65,23 @@ pub fn count(count: usize) -> String {
 pub fn figure(figure: f64) -> String {
     match figure.abs() {
         0.0 => "0".to_owned(),
-        size if size >= 10_000.0 => count(figure.round() as usize),
+        size if size >= 1e7 => format!("{:.0}\u{202f}M", figure / 1e6),
+        size if size >= 1e6 => format!("{:.1}\u{202f}M", figure / 1e6),
+        size if size >= 1e5 => format!("{:.0}\u{202f}k", figure / 1e3),
+        size if size >= 1e4 => count(figure.round() as usize),
         size if size >= 100.0 => format!("{figure:.0}"),
         size if size >= 10.0 => format!("{figure:.1}"),
         _ => format!("{figure:.2}"),
+    }
+}
+
+/// A figure that is round by itself, as it stands at an axis.
+#[must_use]
+pub fn round(figure: f64) -> String {
+    match figure {
+        1e6.. => format!("{}\u{202f}M", figure / 1e6),
+        1e4.. => count(figure.round() as usize),
+        _ => format!("{figure}"),
     }
 }
 
@@ -84,7 +97,13 @@ mod tests {
             [7, 1234, 1_234_567].map(count),
             ["7", "1\u{202f}234", "1\u{202f}234\u{202f}567"]
         );
+        assert_eq!(
+            [0.5, 20.0, 50_000.0, 5e6].map(round),
+            ["0.5", "20", "50\u{202f}000", "5\u{202f}M"]
+        );
         let told = [0.0, 1.234, 12.34, 123.4, 1234.5, 12_345.0].map(figure);
         assert_eq!(told, ["0", "1.23", "12.3", "123", "1234", "12\u{202f}345"]);
+        let told = [123_456.0, 1.26e6, 1.26e7].map(figure);
+        assert_eq!(told, ["123\u{202f}k", "1.3\u{202f}M", "13\u{202f}M"]);
     }
 }

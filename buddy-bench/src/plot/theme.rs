@@ -34,7 +34,7 @@ pub const LOSS: Colour = Colour { name: "loss", light: 0xc8_2b_2b, dark: 0xff_7b
 pub const OURS: Colour = Colour { name: "ours", light: 0x0a_58_ca, dark: 0x5c_a4_ff };
 
 /// For the others, in turn.
-pub const SERIES: [Colour; 10] = [
+pub const SERIES: [Colour; 14] = [
     Colour { name: "s0", light: 0xd9_48_0f, dark: 0xff_92_4f },
     Colour { name: "s1", light: 0x2b_8a_3e, dark: 0x69_db_7c },
     Colour { name: "s2", light: 0x9c_36_b5, dark: 0xda_85_ee },
@@ -45,6 +45,10 @@ pub const SERIES: [Colour; 10] = [
     Colour { name: "s7", light: 0x5f_3d_c4, dark: 0xa5_8b_ff },
     Colour { name: "s8", light: 0x6c_75_7d, dark: 0xa9_b2_bb },
     Colour { name: "s9", light: 0x8f_1d_1d, dark: 0xe0_6c_6c },
+    Colour { name: "s10", light: 0x4d_7c_0f, dark: 0xb5_e0_5a },
+    Colour { name: "s11", light: 0x00_8f_7a, dark: 0x5e_ea_d4 },
+    Colour { name: "s12", light: 0x7c_2d_12, dark: 0xfd_ba_74 },
+    Colour { name: "s13", light: 0x47_55_69, dark: 0xcb_d5_e1 },
 ];
 
 /// Blocks by size, from the smallest to the largest.

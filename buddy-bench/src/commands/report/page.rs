@@ -1,12 +1,12 @@
 //! The page: one file with all that it needs.
 
-use super::sheets::{Allocator, Figures, Sheet, sound};
+use super::sheets::{Allocator, Figures, Sheet, distinct, sound};
 use super::tables::{glance, sheet_table};
 use crate::commands::map::Maps;
 use crate::csv::{self, OK, Row};
 use crate::plot::chart::{Axis, Chart, Line};
-use crate::plot::theme::{Colour, OURS, SERIES, style_sheet, with_variables};
-use crate::plot::{PlotError, count, figure};
+use crate::plot::theme::{Colour, OURS, QUIET, SERIES, style_sheet, with_variables};
+use crate::plot::{PlotError, count, figure, round};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// What a report is made of.
@@ -114,11 +114,11 @@ impl Report<'_> {
                 about.map_or((command.as_str(), ""), |(_, title, about)| (title, about));
             let cards: Result<Vec<Markup>, PlotError> = sheets
                 .iter()
-                .filter(|sheet| sheet.unit != "bytes")
+                .filter(|sheet| sheet.is_shown())
                 .map(|sheet| self.card(sheet))
                 .collect();
             let cards = html! {
-                div.cards.two[sheets.iter().any(|sheet| sheet.is_ordered)] {
+                div.cards {
                     @for card in cards? { (card) }
                 }
             };
@@ -132,27 +132,33 @@ impl Report<'_> {
         Ok(html! {
             div.card {
                 h3 { (sheet.title()) }
-                @if let Some(plot) = plot {
-                    div.plot { (PreEscaped(plot)) }
-                    (self.key(sheet))
+                div.beside[plot.is_some()] {
+                    @if let Some(plot) = plot {
+                        div {
+                            div.plot { (PreEscaped(plot)) }
+                            (self.key(sheet))
+                        }
+                    }
+                    (sheet_table(sheet, self.figures.ours()))
                 }
-                (sheet_table(sheet, self.figures.ours()))
             }
         })
     }
 
-    /// The lines of all allocators over the columns; the figures are told apart by their logarithms.
+    /// The lines of all allocators over the columns but those of least times; the figures are told apart by their logarithms.
     fn plot(&self, sheet: &Sheet) -> Result<Option<String>, PlotError> {
+        let columns: Vec<&String> =
+            sheet.columns.iter().filter(|name| !name.ends_with(" least")).collect();
         let points = |cells: &[Option<Row>]| -> Vec<(f64, f64)> {
-            let figures = (0_u32..).zip(cells).filter_map(|(at, cell)| {
-                let cell = cell.as_ref().filter(|cell| !cell.status.starts_with("failed"))?;
-                Some((f64::from(at), cell.median.filter(|median| *median > 0.0)?.log10()))
+            let figures = (0_u32..).zip(&cells[..columns.len()]).filter_map(|(at, cell)| {
+                let median = cell.as_ref()?.median.filter(|median| *median > 0.0);
+                Some((f64::from(at), median?.log10()))
             });
             figures.collect()
         };
         let line = |(allocator, cells): &(Allocator, Vec<Option<Row>>)| {
-            let (colour, first) = (self.colour(allocator), self.figures.ours() == Some(allocator));
-            Line { colour, width: if first { 4 } else { 2 }, dots: true, points: points(cells) }
+            let (colour, width) = self.stroke(allocator);
+            Line { colour, width, dots: width > 1, points: points(cells) }
         };
         // Ours is drawn last, above the others.
         let lines: Vec<Line> = sheet.rows.iter().rev().map(line).collect();
@@ -163,8 +169,8 @@ impl Report<'_> {
         let (least, most) =
             (heights().fold(f64::MAX, f64::min), heights().fold(f64::MIN, f64::max));
         let (least, most) = (10_f64.powf(least), 10_f64.powf(most));
-        let x = Axis::things("", sheet.columns.iter().map(|column| short(column)));
-        let y = Axis::logarithmic(&sheet.unit, least, most, figure);
+        let x = Axis::things("", columns.iter().map(|column| short(column)));
+        let y = Axis::logarithmic(&sheet.unit, least, most, round);
         let svg = Chart { x, y, areas: Vec::new(), lines }.svg(PLOT)?;
         Ok(Some(in_page(&svg)))
     }
@@ -175,7 +181,8 @@ impl Report<'_> {
             ul.key {
                 @for (allocator, _) in &sheet.rows {
                     li {
-                        i style={ "background:" (self.colour(allocator).variable()) } {}
+                        @let (colour, width) = self.stroke(allocator);
+                        i style={ "background:" (colour.variable()) ";height:" (width + 1) "px" } {}
                         (allocator.name)
                     }
                 }
@@ -183,14 +190,19 @@ impl Report<'_> {
         }
     }
 
-    fn colour(&self, allocator: &Allocator) -> Colour {
+    /// Colour and width of an allocator's line. Behind which lock it is, the width tells.
+    fn stroke(&self, allocator: &Allocator) -> (Colour, u32) {
         if self.figures.ours() == Some(allocator) {
-            return OURS;
+            return (OURS, 4);
         }
-        let others =
-            self.figures.allocators.iter().filter(|other| self.figures.ours() != Some(other));
-        let index = others.into_iter().position(|other| other == allocator).unwrap_or(0);
-        SERIES[index % SERIES.len()]
+        if allocator.is_floor() {
+            return (QUIET, 1);
+        }
+        let others = self.figures.allocators.iter().filter(|other| !other.is_floor());
+        let names = distinct(others.map(Allocator::without_lock));
+        let index = names.iter().position(|name| *name == allocator.without_lock()).unwrap_or(0);
+        let width = if allocator.name.ends_with("-mutex") { 1 } else { 2 };
+        (SERIES[(index + SERIES.len() - 1) % SERIES.len()], width)
     }
 
     fn maps(&self) -> Markup {
@@ -314,11 +326,9 @@ fn in_page(svg: &str) -> String {
     }
 }
 
-/// A column's name as it fits under an axis.
+/// A column's name as it fits under an axis: without the unit, unless that is of bytes.
 fn short(column: &str) -> &str {
-    let first = column.split(' ').next().unwrap_or(column);
-    let is_size = column.ends_with('B') || column.ends_with("iB");
-    if is_size { column } else { first }
+    if column.ends_with('B') { column } else { column.split(' ').next().unwrap_or(column) }
 }
 
 /// Percent-encoded, as an address of data needs it.

@@ -27,7 +27,7 @@ fn section(figures: &Figures) -> String {
         let sheets: Vec<&Sheet> = figures
             .sheets
             .iter()
-            .filter(|sheet| sheet.command == command && sheet.unit != "bytes")
+            .filter(|sheet| sheet.command == command && sheet.is_shown())
             .collect();
         if let Some(table) = table(command, &sheets, figures) {
             text.push_str(&table);

@@ -7,6 +7,9 @@ use crate::statistics::geometric_mean;
 /// the best peer is one that has a fixed region, as this project's allocators have.
 const OWN_MEMORY: [&str; 4] = ["system", "mimalloc", "jemalloc", "snmalloc"];
 
+/// What stands for a package where there is no allocator.
+const FLOOR: &str = "the floor";
+
 /// Commands in the order of a report; what is not here comes behind.
 const COMMANDS: [&str; 6] = ["replay", "minheap", "micro", "latency", "scale", "threads"];
 
@@ -62,6 +65,17 @@ impl Allocator {
         !OWN_MEMORY.contains(&self.name.as_str())
     }
 
+    /// Its name without the lock that it is behind, if it is.
+    pub(super) fn without_lock(&self) -> &str {
+        let rest = self.name.strip_suffix("-spin").or(self.name.strip_suffix("-mutex"));
+        rest.unwrap_or(&self.name)
+    }
+
+    /// Whether it is none: what the work costs by itself.
+    pub(super) fn is_floor(&self) -> bool {
+        self.package == FLOOR
+    }
+
     fn of(row: &Row) -> Self {
         Self { name: row.allocator.clone(), package: row.package.clone() }
     }
@@ -102,7 +116,8 @@ fn machine(row: &Row) -> String {
     format!("{}, {cores} core{plural}; {}", row.workload, row.package)
 }
 
-fn distinct<T: PartialEq>(things: impl IntoIterator<Item = T>) -> Vec<T> {
+/// Each of the things once, in the order in which they come.
+pub(super) fn distinct<T: PartialEq>(things: impl IntoIterator<Item = T>) -> Vec<T> {
     things.into_iter().fold(Vec::new(), |mut all, thing| {
         if !all.contains(&thing) {
             all.push(thing);
@@ -152,8 +167,7 @@ fn sheets_of_metric(command: &str, rows: &[&Row]) -> Vec<Sheet> {
         if parameters(workload) > 1 {
             let rows: Vec<_> = rows.collect();
             let column = |row: &Row| row.parameter.clone();
-            let is_ordered =
-                rows.iter().all(|row| row.parameter.starts_with(|c: char| c.is_ascii_digit()));
+            let is_ordered = rows.iter().all(|row| is_quantity(&row.parameter));
             sheets.push(sheet(
                 command,
                 workload.to_owned(),
@@ -171,6 +185,13 @@ fn sheets_of_metric(command: &str, rows: &[&Row]) -> Vec<Sheet> {
         sheets.insert(0, sheet(command, String::new(), metric, false, &shared, column));
     }
     sheets
+}
+
+/// Whether it is one number, with a unit or without.
+fn is_quantity(parameter: &str) -> bool {
+    let mut words = parameter.split(' ');
+    let is_number = words.next().is_some_and(|number| number.parse::<f64>().is_ok());
+    is_number && words.count() <= 1
 }
 
 fn sheet(
@@ -214,6 +235,11 @@ pub(super) fn mean(cells: &[Option<Row>]) -> Option<f64> {
 }
 
 impl Sheet {
+    /// Whether it is shown: of heaps in bytes the ratios say more.
+    pub(super) fn is_shown(&self) -> bool {
+        self.command != "minheap" || self.unit == "ratio"
+    }
+
     /// Whether larger figures are better: what is counted is done in a time.
     pub(super) fn is_rate(&self) -> bool {
         self.unit.ends_with("/s")
@@ -269,7 +295,6 @@ impl Sheet {
     pub(super) fn title(&self) -> String {
         let what = match self.command.as_str() {
             "replay" => "Traces of real programs: time per event".to_owned(),
-            "minheap" if self.unit == "bytes" => "Smallest heap that completes a trace".to_owned(),
             "minheap" => "Smallest heap, as a multiple of the peak of live bytes".to_owned(),
             _ if self.workload.is_empty() => format!("{}: {}", self.command, self.metric),
             _ => self.workload.clone(),

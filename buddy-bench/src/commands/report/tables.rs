@@ -20,7 +20,7 @@ pub(super) fn sheet_table(sheet: &Sheet, ours: Option<&Allocator>) -> Markup {
                     @if has_mean { th { "mean" } }
                 }
                 @for (allocator, cells) in &sheet.rows {
-                    tr.ours[ours == Some(allocator)] {
+                    tr.ours[ours == Some(allocator)].kin[allocator.is_ours()] {
                         td { (allocator.name) }
                         @for (column, cell) in cells.iter().enumerate() {
                             (cell_of(sheet, column, allocator, cell.as_ref(), own))
@@ -74,7 +74,9 @@ fn class(ratio: f64) -> &'static str {
 /// Half the width of the middle half of the runs, in percent of the median.
 fn spread(row: &Row) -> Option<String> {
     let (low, high, median) = (row.low?, row.high?, row.median.filter(|median| *median > 0.0)?);
-    (row.runs > 1).then(|| format!("{:.0}", (high - low) / 2.0 / median * 100.0))
+    let percent = (high - low) / 2.0 / median * 100.0;
+    let words = if percent < 100.0 { format!("{percent:.0}") } else { "> 100".to_owned() };
+    (row.runs > 1).then_some(words)
 }
 
 /// One figure for each peer and kind of work: the geometric mean of all that can be compared.
@@ -83,9 +85,11 @@ pub(super) fn glance(figures: &Figures) -> Markup {
     let columns = columns(figures);
     let peers: Vec<&Allocator> = figures.allocators.iter().filter(|&peer| peer != ours).collect();
     let rows: Vec<(&Allocator, Vec<Vec<f64>>)> = peers
-        .into_iter()
-        .map(|peer| (peer, columns.iter().map(|column| column.ratios(ours, peer)).collect()))
-        .filter(|(_, cells): &(_, Vec<Vec<f64>>)| cells.iter().any(|cell| !cell.is_empty()))
+        .iter()
+        .filter(|peer| columns.iter().any(|column| column.is_of(peer)))
+        .map(|peer| {
+            (*peer, columns.iter().map(|column| column.ratios(ours, peer, &peers)).collect())
+        })
         .collect();
     html! {
         section id="glance" {
@@ -102,7 +106,7 @@ pub(super) fn glance(figures: &Figures) -> Markup {
                 table {
                     tr { th { "" } @for column in &columns { th { (column.name) } } }
                     @for (peer, cells) in &rows {
-                        tr {
+                        tr.kin[peer.is_ours()] {
                             td { (peer.name) }
                             @for (cell, column) in cells.iter().zip(&columns) {
                                 (glance_cell(cell, column.count(ours)))
@@ -127,8 +131,24 @@ struct Column<'a> {
 }
 
 impl Column<'_> {
-    fn ratios(&self, ours: &Allocator, peer: &Allocator) -> Vec<f64> {
-        self.sheets.iter().flat_map(|sheet| sheet.ratios(ours, peer)).collect()
+    /// Whether the column alone is reason enough for a row: allocators behind locks are compared in
+    /// the rows of those that they lock.
+    fn is_of(&self, peer: &Allocator) -> bool {
+        self.name != THREADS && self.sheets.iter().any(|sheet| sheet.row(peer).is_some())
+    }
+
+    /// How many times worse than ours the peer is, in each cell; of threads, behind its best lock.
+    fn ratios(&self, ours: &Allocator, peer: &Allocator, peers: &[&Allocator]) -> Vec<f64> {
+        let of = |peer: &Allocator| -> Vec<f64> {
+            self.sheets.iter().flat_map(|sheet| sheet.ratios(ours, peer)).collect()
+        };
+        if self.name != THREADS {
+            return of(peer);
+        }
+        let locked = |other: &&&Allocator| other.without_lock() == peer.name;
+        let all = peers.iter().filter(locked).map(|other| of(other)).filter(|all| !all.is_empty());
+        let mean = |ratios: &Vec<f64>| geometric_mean(ratios).unwrap_or(f64::MAX);
+        all.min_by(|one, other| mean(one).total_cmp(&mean(other))).unwrap_or_default()
     }
 
     /// In how many cells there is a figure of ours.
@@ -138,13 +158,17 @@ impl Column<'_> {
     }
 }
 
+/// The column of rates of threads.
+const THREADS: &str = "threads";
+
 fn columns(figures: &Figures) -> Vec<Column<'_>> {
     let mut columns: Vec<Column<'_>> = Vec::new();
-    for sheet in figures.sheets.iter().filter(|sheet| sheet.unit != "bytes") {
+    for sheet in figures.sheets.iter().filter(|sheet| sheet.is_shown()) {
         let name = match (sheet.command.as_str(), sheet.workload.as_str()) {
             ("replay", _) => "time",
             ("minheap", _) => "memory",
-            ("micro", workload) if !workload.is_empty() => workload,
+            ("micro", workload) if !workload.is_empty() => first_word(workload),
+            ("scale", "create") => "creation",
             (command, _) => command,
         };
         match columns.iter_mut().find(|column| column.name == name) {
@@ -153,6 +177,10 @@ fn columns(figures: &Figures) -> Vec<Column<'_>> {
         }
     }
     columns
+}
+
+fn first_word(text: &str) -> &str {
+    text.split(' ').next().unwrap_or(text)
 }
 
 fn glance_cell(ratios: &[f64], all: usize) -> Markup {
@@ -170,19 +198,25 @@ fn glance_cell(ratios: &[f64], all: usize) -> Markup {
 
 /// Wins and losses against the best peer of each work, counted.
 fn outcome(figures: &Figures, ours: &Allocator) -> Markup {
-    let sheets = figures.sheets.iter().filter(|sheet| sheet.unit != "bytes");
-    let best: Vec<f64> = sheets
-        .flat_map(|sheet| sheet.against_best(ours))
-        .flatten()
-        .map(|(_, ratio)| ratio)
-        .collect();
-    let wins = best.iter().filter(|ratio| **ratio >= 1.0).count();
+    let (mut wins, mut losses, mut faults) = (0, 0, 0);
+    for sheet in figures.sheets.iter().filter(|sheet| sheet.is_shown()) {
+        let Some(own) = sheet.row(ours) else { continue };
+        for (column, against) in sheet.against_best(ours).into_iter().enumerate() {
+            match against {
+                Some((_, ratio)) if ratio >= 1.0 => wins += 1,
+                Some(_) => losses += 1,
+                None => faults += usize::from(sound(own[column].as_ref()).is_none()),
+            }
+        }
+    }
     html! {
-        @if !best.is_empty() {
-            p {
-                "Beside the best peer with a fixed region of each single figure, " (ours.name)
-                " is the better one in " strong { (wins) } " and the worse one in "
-                strong { (best.len() - wins) } " of " (best.len()) "."
+        p {
+            "Beside the best peer with a fixed region of each single figure, " (ours.name)
+            " is the better one in " strong { (wins) } " and the worse one in "
+            strong { (losses) } " of " (wins + losses) "."
+            @if faults > 0 {
+                " In " strong { (faults) } " more it went wrong, or was too slow, and cannot be \
+                 compared: " a href="#faults" { "what went wrong" } "."
             }
         }
     }
