@@ -63,7 +63,7 @@ type Pane<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Context<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, Axis>>;
 
 /// The size of the text.
-const TEXT: u32 = 14;
+const TEXT: u32 = 15;
 
 impl Chart {
     /// The chart as SVG, in the light colours.

@@ -25,7 +25,7 @@ pub const QUIET: Colour = Colour { name: "quiet", light: 0x59_62_6e, dark: 0x9c_
 /// Lines of a grid.
 pub const GRID: Colour = Colour { name: "grid", light: 0xdc_e0_e6, dark: 0x2f_36_40 };
 /// Free memory.
-pub const FREE: Colour = Colour { name: "free", light: 0xb4_d9_bd, dark: 0x2f_55_3b };
+pub const FREE: Colour = Colour { name: "free", light: 0xb4_d9_bd, dark: 0x3c_75_4e };
 /// A figure of ours that is the better one.
 pub const WIN: Colour = Colour { name: "win", light: 0x1a_7f_37, dark: 0x4a_c2_6b };
 /// A figure of ours that is the worse one.

@@ -73,17 +73,14 @@ fn orders(course: &[Figures]) -> usize {
 
 fn legend(course: &[Figures]) -> Vec<(Colour, String)> {
     let orders = orders(course);
-    let named = [
-        (OURS, "used"),
-        (SERIES[0], "asked for"),
-        (QUIET, "the moment of the other picture; free blocks of"),
-    ];
+    let named = [(OURS, "used"), (SERIES[0], "asked for"), (QUIET, "the map's moment")];
     let mut legend: Vec<_> = named.map(|(colour, name)| (colour, name.to_owned())).to_vec();
     let mut last = INK;
     for order in 0..orders {
         let colour = of_order(order, orders);
         if colour != last {
-            legend.push((colour, bytes((MIN_BLOCK << order) as f64)));
+            let size = bytes((MIN_BLOCK << order) as f64);
+            legend.push((colour, if order == 0 { format!("free: {size}") } else { size }));
             last = colour;
         }
     }

@@ -18,7 +18,7 @@ pub(super) struct Report<'a> {
     pub(super) maps: Vec<(String, Maps)>,
 }
 
-const PLOT: (u32, u32) = (560, 330);
+const PLOT: (u32, u32) = (460, 320);
 
 /// Headings of the commands, and what stands under each.
 const ABOUT: [(&str, &str, &str); 6] = [

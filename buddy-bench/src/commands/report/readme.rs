@@ -8,6 +8,9 @@ use std::fmt::Write;
 /// Where the section begins and ends.
 pub(super) const MARKS: [&str; 2] = ["<!-- figures -->\n", "<!-- /figures -->\n"];
 
+/// What is told of how long single calls take.
+const PERCENTILE: &str = "p99.9";
+
 /// A README with its section replaced; `None` if it has none.
 pub(super) fn with_section(readme: &str, figures: &Figures) -> Option<String> {
     let (before, rest) = readme.split_once(MARKS[0])?;
@@ -28,6 +31,12 @@ fn section(figures: &Figures) -> String {
             .sheets
             .iter()
             .filter(|sheet| sheet.command == command && sheet.is_shown())
+            .collect();
+        // Figures of one table have one unit, but for those of single kinds of work.
+        let sheets: Vec<&Sheet> = sheets
+            .iter()
+            .copied()
+            .filter(|sheet| command == "micro" || sheet.unit == sheets[0].unit)
             .collect();
         if let Some(table) = table(command, &sheets, figures) {
             text.push_str(&table);
@@ -70,8 +79,11 @@ fn head(command: &str, sheet: &Sheet) -> String {
         "replay" => format!("time per event of a trace, {}", unit(sheet)),
         "minheap" => "smallest heap / peak of live bytes".to_owned(),
         "micro" => "time per operation, ns (means over the sizes)".to_owned(),
-        "latency" => format!("the slowest calls, {} (the last percentile)", sheet.unit),
-        "scale" => format!("{} (means over the heaps)", sheet.unit),
+        "latency" => {
+            let work = sheet.workload.rsplit_once(' ').map_or("", |(work, _)| work);
+            format!("single calls, {PERCENTILE}, {} ({work})", sheet.unit)
+        }
+        "scale" => format!("time in ever larger heaps, {} ({})", unit(sheet), sheet.workload),
         _ => format!("{command}, {} (more is better)", sheet.unit),
     }
 }
@@ -89,15 +101,20 @@ struct Column<'a> {
 
 fn columns(sheet: &Sheet) -> Vec<Column<'_>> {
     let of = |name: String, places: Vec<usize>| Column { name, sheet, places };
-    let last = sheet.columns.len().saturating_sub(1);
+    let each = || sheet.columns.iter().enumerate();
     match sheet.command.as_str() {
-        "latency" => vec![of(format!("{} {}", sheet.workload, sheet.columns[last]), vec![last])],
-        "micro" | "scale" if !sheet.workload.is_empty() => {
-            vec![of(sheet.workload.clone(), (0..=last).collect())]
+        "latency" => {
+            let place = sheet.columns.iter().position(|name| name == PERCENTILE);
+            let kind = sheet.workload.rsplit(' ').next().unwrap_or_default();
+            place.map(|place| of(kind.to_owned(), vec![place])).into_iter().collect()
         }
-        _ => {
-            sheet.columns.iter().enumerate().map(|(at, name)| of(name.clone(), vec![at])).collect()
+        "micro" if !sheet.workload.is_empty() => {
+            vec![of(sheet.workload.clone(), each().map(|(at, _)| at).collect())]
         }
+        "threads" => {
+            each().map(|(at, name)| of(format!("{}, {name}", sheet.workload), vec![at])).collect()
+        }
+        _ => each().map(|(at, name)| of(name.clone(), vec![at])).collect(),
     }
 }
 
@@ -150,27 +167,97 @@ impl Column<'_> {
     }
 }
 
-/// In how many columns ours is the better one, and in which it is not.
+/// Where ours is the better one, where it is not, and where nothing can be said.
 fn outcome(columns: &[Column<'_>], ours: &Allocator) -> String {
-    let compared: Vec<_> = columns
-        .iter()
-        .filter_map(|column| column.against_best(ours).map(|(peer, ratio)| (column, peer, ratio)))
-        .collect();
-    let told = |wins: bool| {
-        let chosen = compared.iter().filter(|(.., ratio)| (*ratio >= 1.0) == wins);
-        let words = chosen.map(|(column, peer, ratio)| {
-            let times = if wins { *ratio } else { 1.0 / ratio };
-            format!("{} ({times:.2} times, {})", column.name, peer.name)
-        });
-        words.collect::<Vec<_>>()
-    };
-    let (wins, losses) = (told(true), told(false));
-    let list =
-        |words: &[String]| if words.is_empty() { "nowhere".to_owned() } else { words.join(", ") };
-    format!(
-        "Beside the best peer of each column, `{}` is better on {}; worse on {}.",
-        ours.name,
-        list(&wins),
-        list(&losses)
-    )
+    let (mut wins, mut losses, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+    for column in columns {
+        let name = &column.name;
+        match column.against_best(ours) {
+            Some((peer, ratio)) if ratio >= 1.0 => {
+                wins.push(format!("{name} ({ratio:.2} times, {})", peer.name));
+            }
+            Some((peer, ratio)) => {
+                losses.push(format!("{name} ({:.2} times, {})", 1.0 / ratio, peer.name));
+            }
+            None => faults.push(name.clone()),
+        }
+    }
+    let parts =
+        [("is better on", wins), ("is worse on", losses), ("cannot be compared on", faults)];
+    let parts = parts.iter().filter(|(_, names)| !names.is_empty());
+    let parts: Vec<String> =
+        parts.map(|(words, names)| format!("{words} {}", names.join(", "))).collect();
+    format!("Beside the best peer of each column, `{}` {}.", ours.name, parts.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::csv::{MACHINE, OK, Row};
+
+    fn row(workload: &str, allocator: &str, median: f64, status: &str) -> Row {
+        let package = if allocator == "buddy" { "buddy-core 1.0" } else { "peers 2.0" };
+        Row {
+            command: "replay".to_owned(),
+            workload: workload.to_owned(),
+            allocator: allocator.to_owned(),
+            package: package.to_owned(),
+            metric: "time".to_owned(),
+            unit: "ns/event".to_owned(),
+            median: Some(median),
+            runs: 3,
+            status: status.to_owned(),
+            ..Row::default()
+        }
+    }
+
+    fn figures() -> Figures {
+        let machine = Row {
+            command: MACHINE.to_owned(),
+            workload: "a processor".to_owned(),
+            package: "rustc 1".to_owned(),
+            median: Some(2.0),
+            ..Row::default()
+        };
+        Figures::new(&[
+            machine,
+            row("one", "buddy", 10.0, OK),
+            row("one", "talc", 20.0, OK),
+            row("one", "system", 1.0, OK),
+            row("one", "bump", 0.5, "floor: not an allocator"),
+            row("two", "buddy", 30.0, OK),
+            row("two", "talc", 20.0, OK),
+            row("two", "system", 9.0, "part: 1 %"),
+            row("three", "buddy", 30.0, "failed: 1 refused"),
+            row("three", "talc", 20.0, OK),
+        ])
+    }
+
+    #[test]
+    fn wins_losses_and_faults_are_told_alike() {
+        let text = section(&figures());
+        let start = "On a processor, 2 cores; rustc 1, with buddy-core 1.0, peers 2.0.";
+        assert!(text.starts_with(start), "{text}");
+        for line in [
+            "| time per event of a trace, ns | one | two | three |",
+            "| buddy | **10.0** | 30.0 | ! |",
+            "| talc | 20.0 | **20.0** | **20.0** |",
+            "| system | 1.00 | ~ | - |",
+            "| bump | 0.50 | - | - |",
+            "Beside the best peer of each column, `buddy` is better on one (2.00 times, talc); \
+             is worse on two (1.50 times, talc); cannot be compared on three.",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_section_and_nothing_else_is_replaced() {
+        let readme = format!("before\n{}stale\n{}after\n", MARKS[0], MARKS[1]);
+        let new = with_section(&readme, &figures()).unwrap();
+        assert!(new.starts_with("before\n<!-- figures -->\nOn a processor"));
+        assert!(new.ends_with("<!-- /figures -->\nafter\n") && !new.contains("stale"));
+        assert_eq!(with_section(&new, &figures()), Some(new));
+        assert_eq!(with_section("no section", &figures()), None);
+    }
 }

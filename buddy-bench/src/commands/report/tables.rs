@@ -60,7 +60,7 @@ fn cell_of(
             @if let Some(ratio) = ratio {
                 small class=(class(ratio)) { (figure(ratio)) "×" }
             } @else if let Some(spread) = spread(row) {
-                small { "±" (spread) " %" }
+                small { "± " (spread) " %" }
             }
         }
     }
@@ -75,7 +75,7 @@ fn class(ratio: f64) -> &'static str {
 fn spread(row: &Row) -> Option<String> {
     let (low, high, median) = (row.low?, row.high?, row.median.filter(|median| *median > 0.0)?);
     let percent = (high - low) / 2.0 / median * 100.0;
-    let words = if percent < 100.0 { format!("{percent:.0}") } else { "> 100".to_owned() };
+    let words = if percent < 100.0 { format!("{percent:.0}") } else { ">\u{202f}100".to_owned() };
     (row.runs > 1).then_some(words)
 }
 
@@ -84,12 +84,14 @@ pub(super) fn glance(figures: &Figures) -> Markup {
     let Some(ours) = figures.ours() else { return html! {} };
     let columns = columns(figures);
     let peers: Vec<&Allocator> = figures.allocators.iter().filter(|&peer| peer != ours).collect();
+    let cells = |peer: &Allocator| -> Vec<Vec<f64>> {
+        columns.iter().map(|column| column.ratios(ours, peer, &peers)).collect()
+    };
     let rows: Vec<(&Allocator, Vec<Vec<f64>>)> = peers
         .iter()
         .filter(|peer| columns.iter().any(|column| column.is_of(peer)))
-        .map(|peer| {
-            (*peer, columns.iter().map(|column| column.ratios(ours, peer, &peers)).collect())
-        })
+        .map(|peer| (*peer, cells(peer)))
+        .filter(|(_, cells)| cells.iter().any(|cell| !cell.is_empty()))
         .collect();
     html! {
         section id="glance" {
