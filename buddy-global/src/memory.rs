@@ -3,9 +3,11 @@
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::mem::MaybeUninit;
+use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-/// `BYTES` bytes of memory for a `static`, uninitialised, which are given away once.
+/// `BYTES` bytes of memory for a `static`, zeros (so the binary does not hold them), which are given
+/// away once.
 ///
 /// ```
 /// use buddy_global::StaticMemory;
@@ -15,20 +17,19 @@ use core::sync::atomic::{AtomicBool, Ordering};
 /// assert_eq!(region.len(), 4096);
 /// assert!(MEMORY.take().is_none());
 /// ```
-pub struct StaticMemory<const BYTES: usize>(pub(crate) Reserve<[MaybeUninit<u8>; BYTES]>);
+pub struct StaticMemory<const BYTES: usize>(pub(crate) Reserve<[u8; BYTES]>);
 
 impl<const BYTES: usize> StaticMemory<BYTES> {
     /// Memory that nobody has taken yet.
     #[must_use]
     pub const fn new() -> Self {
-        let bytes = UnsafeCell::new([const { MaybeUninit::uninit() }; BYTES]);
-        Self(Reserve { taken: AtomicBool::new(false), bytes })
+        Self(Reserve { taken: AtomicBool::new(false), bytes: UnsafeCell::new([0; BYTES]) })
     }
 
     /// The memory, for the first caller.
     #[must_use]
     pub fn take(&'static self) -> Option<&'static mut [MaybeUninit<u8>]> {
-        let reserve: &'static Reserve<[MaybeUninit<u8>]> = &self.0;
+        let reserve: &'static Reserve<[u8]> = &self.0;
         reserve.take()
     }
 }
@@ -58,15 +59,17 @@ pub(crate) struct Reserve<T: ?Sized> {
 // SAFETY: the bytes are reached through `take` alone, which lets one caller have them.
 unsafe impl<T: ?Sized + Send> Sync for Reserve<T> {}
 
-impl Reserve<[MaybeUninit<u8>]> {
-    /// The memory, for the first caller.
+impl Reserve<[u8]> {
+    /// The memory, all zeros, for the first caller.
     #[expect(clippy::mut_from_ref, reason = "the flag makes the reference unique")]
     pub(crate) fn take(&'static self) -> Option<&'static mut [MaybeUninit<u8>]> {
         if self.taken.swap(true, Ordering::Relaxed) {
             return None;
         }
+        let bytes = self.bytes.get();
+        let bytes = ptr::slice_from_raw_parts_mut(bytes.cast::<MaybeUninit<u8>>(), bytes.len());
         // SAFETY: this comes by once, for a reserve that lives for ever: there is no other reference
-        // to the bytes, nor will there be.
-        Some(unsafe { &mut *self.bytes.get() })
+        // to the bytes, nor will there be. Whatever a byte holds is valid as `MaybeUninit`.
+        Some(unsafe { &mut *bytes })
     }
 }

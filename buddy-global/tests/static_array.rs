@@ -1,15 +1,13 @@
 //! A whole program on a heap in the binary: threads, collections, blocks freed by other threads.
 //! One test, so that nothing else allocates while the figures are compared.
 
-use buddy_global::{LockedHeap, StaticMemory};
+use buddy_global::{BuddyHeap, static_heap};
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::thread;
 
-static MEMORY: StaticMemory<{ 32 << 20 }> = StaticMemory::new();
-
 #[global_allocator]
-static HEAP: LockedHeap = LockedHeap::over(&MEMORY);
+static HEAP: BuddyHeap = static_heap!(32 << 20);
 
 const THREADS: usize = 4;
 

@@ -1,0 +1,136 @@
+//! The ways to memory, on heaps that are no program's own.
+
+mod support;
+
+use buddy_core::heap::RegionError;
+use buddy_core::{Lazy, Plain};
+use buddy_global::{BuddyHeap, InitError, LockedHeap, Spin, StaticMemory, static_heap};
+use core::alloc::GlobalAlloc;
+use core::ptr::NonNull;
+use std::sync::Barrier;
+use std::thread;
+use support::{KIB_64, layout, leaked};
+
+/// A heap that is given memory by the test.
+fn heap_of_metadata<const REGIONS: usize>() -> LockedHeap<Spin, 64, Lazy, REGIONS> {
+    let heap = LockedHeap::empty(Spin::new());
+    heap.init_metadata((0..1000).map(|_| Plain::zero()).collect::<Vec<_>>().leak()).unwrap();
+    heap
+}
+
+#[test]
+fn without_memory_there_is_null() {
+    let heap = BuddyHeap::<16>::empty();
+    // SAFETY: the size is not 0.
+    assert!(unsafe { heap.alloc(layout(1)) }.is_null());
+    assert_eq!((heap.size(), heap.total_free(), heap.total_allocated()), (0, 0, 0));
+
+    let heap = LockedHeap::<_, 16>::empty(Spin::new());
+    // SAFETY: the size is not 0.
+    assert!(unsafe { heap.alloc(layout(1)) }.is_null());
+    assert_eq!((heap.size(), heap.total_free(), heap.total_allocated()), (0, 0, 0));
+    assert!(matches!(heap.add(leaked(4096)), Err(RegionError::NoMetadata)));
+}
+
+#[test]
+fn a_locked_heap_is_given_its_memory_once() {
+    static MEMORY: StaticMemory<4096> = StaticMemory::new();
+    static WAITING: LockedHeap<Spin> = LockedHeap::over(Spin::new(), &MEMORY);
+
+    let heap = LockedHeap::<_, 16>::empty(Spin::new());
+    heap.init(leaked(KIB_64)).unwrap();
+    assert_eq!(heap.init(leaked(KIB_64)), Err(InitError::Twice));
+    assert_eq!(heap.init_metadata(vec![].leak()), Err(InitError::Twice));
+    assert_eq!(WAITING.init(leaked(KIB_64)), Err(InitError::Twice));
+    assert!(WAITING.size() > 3500);
+}
+
+#[test]
+fn a_heap_without_lock_is_given_its_memory_once() {
+    static WAITING: BuddyHeap = static_heap!(4096);
+
+    let heap = BuddyHeap::<16>::empty();
+    heap.init(leaked(KIB_64)).unwrap();
+    assert_eq!(heap.init(leaked(KIB_64)), Err(InitError::Twice));
+    assert_eq!(WAITING.init(leaked(KIB_64)), Err(InitError::Twice));
+    assert!(WAITING.size() > 3500);
+}
+
+#[test]
+fn memory_too_small_is_an_error_and_the_next_try_counts() {
+    let heap = LockedHeap::<_, 16>::empty(Spin::new());
+    assert!(matches!(heap.init(leaked(7)), Err(InitError::Build(_))));
+    assert!(matches!(heap.init_metadata(vec![].leak()), Err(InitError::Build(_))));
+    assert!(heap.init(leaked(4096)).unwrap() > 3500);
+
+    let heap = BuddyHeap::<16>::empty();
+    assert!(matches!(heap.init(leaked(7)), Err(InitError::Build(_))));
+    assert!(heap.init(leaked(4096)).unwrap() > 3500);
+}
+
+#[test]
+fn an_array_goes_to_the_first_of_two_heaps() {
+    static MEMORY: StaticMemory<4096> = StaticMemory::new();
+    static FIRST: BuddyHeap = BuddyHeap::over(&MEMORY);
+    static SECOND: BuddyHeap = BuddyHeap::over(&MEMORY);
+    static THIRD: LockedHeap<Spin> = LockedHeap::over(Spin::new(), &MEMORY);
+    assert!(FIRST.size() > 3500);
+    assert_eq!((SECOND.size(), THIRD.size()), (0, 0));
+    // SAFETY: the size is not 0.
+    assert!(unsafe { SECOND.alloc(layout(1)) }.is_null());
+    // SAFETY: the size is not 0.
+    assert!(unsafe { THIRD.alloc(layout(1)) }.is_null());
+}
+
+#[test]
+fn an_array_too_small_is_no_memory() {
+    static HEAP: BuddyHeap = static_heap!(10);
+    assert_eq!(HEAP.size(), 0);
+    // SAFETY: the size is not 0.
+    assert!(unsafe { HEAP.alloc(layout(1)) }.is_null());
+}
+
+#[test]
+fn threads_that_meet_at_the_first_call_are_all_served() {
+    static HEAP: BuddyHeap = static_heap!(4 << 20);
+    static START: Barrier = Barrier::new(8);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                START.wait();
+                // SAFETY: the size is not 0.
+                let block = unsafe { HEAP.alloc(layout(100)) };
+                assert!(!block.is_null());
+                // SAFETY: the block of that layout.
+                unsafe { HEAP.dealloc(block, layout(100)) };
+            });
+        }
+    });
+    assert_eq!((HEAP.total_allocated(), HEAP.refused()), (0, 0));
+}
+
+#[test]
+fn halves_of_one_memory_merge() {
+    let heap = heap_of_metadata::<4>();
+    let start = NonNull::from(leaked(2 * KIB_64)).cast::<u8>();
+    // SAFETY: the first half of leaked memory.
+    let low = unsafe { heap.add_raw(start, KIB_64) }.unwrap();
+    // SAFETY: inside the leaked memory.
+    let middle = unsafe { start.add(KIB_64) };
+    // SAFETY: the second half.
+    let high = unsafe { heap.add_raw(middle, KIB_64) }.unwrap();
+    assert_eq!((low, high), (KIB_64, KIB_64));
+    // SAFETY: the size is not 0.
+    let block = unsafe { heap.alloc(layout(2 * KIB_64)) };
+    assert_eq!(block, start.as_ptr());
+    // SAFETY: allocated with this layout, and not used.
+    unsafe { heap.dealloc(block, layout(2 * KIB_64)) };
+    heap.validate().unwrap();
+}
+
+#[test]
+fn regions_beyond_the_limit_are_refused() {
+    let heap = heap_of_metadata::<1>();
+    heap.add(leaked(4096)).unwrap();
+    assert_eq!(heap.add(leaked(4096)), Err(RegionError::TooMany { limit: 1 }));
+}
