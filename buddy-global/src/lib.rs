@@ -4,6 +4,8 @@
 
 mod error;
 mod hook;
+#[cfg(all(feature = "hosted", target_os = "linux"))]
+mod hosted;
 #[cfg(target_has_atomic = "ptr")]
 mod late;
 mod lock;
@@ -15,6 +17,8 @@ mod reach;
 mod shared;
 
 pub use error::InitError;
+#[cfg(all(feature = "hosted", target_os = "linux"))]
+pub use hosted::HostedHeap;
 #[cfg(target_has_atomic = "ptr")]
 pub use lock::Spin;
 pub use lock::{NoLock, RawLock};

@@ -1,7 +1,7 @@
 //! What `GlobalAlloc` wants, over a heap that is reached in one way or another.
 
 use crate::hook::Hook;
-use buddy_core::{AllocError, Heap, Policy, Storage};
+use buddy_core::{AllocError, FreeError, Heap, Policy, Storage};
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
@@ -25,6 +25,14 @@ pub(crate) trait Reach<const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> 
         self.with(|heap| heap.allocate(layout)).ok().map(NonNull::cast)
     }
 
+    /// # Safety
+    /// If this succeeds, the block is not used any more.
+    #[inline]
+    unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), FreeError> {
+        // SAFETY: the caller's duty.
+        self.with(|heap| unsafe { heap.deallocate(block, layout) })
+    }
+
     #[inline]
     fn alloc(&self, layout: Layout) -> *mut u8 {
         let block =
@@ -38,7 +46,7 @@ pub(crate) trait Reach<const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
         let Some(block) = NonNull::new(ptr) else { return };
         // SAFETY: the caller does not use the block any more.
-        if self.with(|heap| unsafe { heap.deallocate(block, layout) }).is_err() {
+        if unsafe { self.free(block, layout) }.is_err() {
             self.note_refused();
         }
     }
@@ -64,15 +72,22 @@ pub(crate) trait Reach<const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> 
     }
 }
 
-/// What all forms have besides their ways to memory: `GlobalAlloc`, and figures.
+/// `GlobalAlloc`, and figures, for a form of heap; with the parameters that it has before
+/// `MIN_BLOCK`, and `fixed` if its number of regions is no parameter.
 macro_rules! public_calls {
+    (fixed $heap:ident) => {
+        public_calls!(@ $heap [const MIN_BLOCK: usize, P: Policy] [MIN_BLOCK, P]);
+    };
     ($heap:ident $(, $lock:ident: $bound:path)?) => {
+        public_calls!(@ $heap
+            [$($lock: $bound,)? const MIN_BLOCK: usize, P: Policy, const REGIONS: usize]
+            [$($lock,)? MIN_BLOCK, P, REGIONS]);
+    };
+    (@ $heap:ident [$($parameters:tt)*] [$($arguments:tt)*]) => {
         // SAFETY: the heap's blocks are valid, disjoint, of the layout's size and alignment, and
         // stay where they are (H1 to H5 of `buddy_core::heap`), for as long as the static lives.
         // No call unwinds: none of the heap's panics, and nothing here does.
-        unsafe impl<$($lock: $bound,)? const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
-            GlobalAlloc for $heap<$($lock,)? MIN_BLOCK, P, REGIONS>
-        {
+        unsafe impl<$($parameters)*> GlobalAlloc for $heap<$($arguments)*> {
             #[inline]
             unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
                 Reach::alloc(self, layout)
@@ -92,9 +107,7 @@ macro_rules! public_calls {
         }
 
         /// Figures, at any time.
-        impl<$($lock: $bound,)? const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
-            $heap<$($lock,)? MIN_BLOCK, P, REGIONS>
-        {
+        impl<$($parameters)*> $heap<$($arguments)*> {
             /// The bytes of all blocks, free or not.
             #[must_use]
             pub fn size(&self) -> usize {
@@ -129,9 +142,7 @@ macro_rules! public_calls {
             }
         }
 
-        impl<$($lock: $bound,)? const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> fmt::Debug
-            for $heap<$($lock,)? MIN_BLOCK, P, REGIONS>
-        {
+        impl<$($parameters)*> fmt::Debug for $heap<$($arguments)*> {
             /// No lock is held while this writes: writing may allocate here.
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let (size, allocated) = (self.size(), self.total_allocated());
