@@ -64,6 +64,8 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+#[forbid(unsafe_code)]
+mod class;
 pub mod heap;
 #[forbid(unsafe_code)]
 mod magazine;

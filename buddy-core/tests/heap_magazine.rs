@@ -109,7 +109,7 @@ fn resting_blocks_count_as_free_and_are_no_blocks() {
     allocate(&heap, 16);
     let statistics = heap.statistics();
     assert_eq!((statistics.used(), statistics.blocks()), (1, 1));
-    assert_eq!(statistics.peak() * 16, peak);
+    assert!(statistics.peak() * 16 >= peak);
     assert_eq!(heap.walk().filter(|block| block.used).count(), 1);
 }
 

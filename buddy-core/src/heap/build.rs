@@ -2,7 +2,7 @@
 
 use super::region::{Regions, Span};
 use super::{BuildError, ExclusiveStorage, Heap, RegionError, ZeroedWord};
-use crate::magazine::{Magazine, Shape, mantissa};
+use crate::magazine::{Magazine, Shape};
 use crate::tree::{Policy, Storage, Tree, Word};
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -65,12 +65,12 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let tree_words = tree.own_words();
         let spare = tree.words_from(tree_words);
         let magazine = if P::LAZY {
-            Shape::fitting(spare.len(), tree.max_order(), P::PRECISION)
+            Shape::fitting::<S::Word>(spare.len(), tree.max_order(), P::PRECISION, P::CPUS)
         } else {
             Shape::NONE
         };
         if !zeroed {
-            Magazine::new(spare, magazine, mantissa(P::PRECISION)).clear();
+            Magazine::new(spare, magazine, P::PRECISION).clear();
         }
         Self { tree: Some(tree), magazine, tree_words, ..Self::empty() }
     }

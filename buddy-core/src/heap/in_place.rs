@@ -2,6 +2,7 @@
 
 use super::layout::dangling;
 use super::{AllocError, FreeError, Heap};
+use crate::class::Class;
 use crate::tree::{GrowError, Policy, Storage, Tree};
 use core::alloc::Layout;
 use core::cmp::Ordering;
@@ -124,15 +125,15 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             return Ok(dangling(new));
         }
         if ptr.addr().get() & (new.align() - 1) == 0 {
-            match self.resize_in_place(tree, first, Self::leaves(old), Self::leaves(new)) {
+            match self.resize_in_place(tree, first, Self::class(old), Self::class(new)) {
                 Ok(true) => {
-                    let bytes = Self::leaves(new) * MIN_BLOCK;
+                    let bytes = Self::class(new).leaves * MIN_BLOCK;
                     return Ok(NonNull::slice_from_raw_parts(ptr, bytes));
                 }
                 Ok(false) => {}
                 Err(NoBlock) => return Err(self.why_not(ptr, old).into()),
             }
-        } else if !self.is_held(tree, first, Self::leaves(old)) {
+        } else if !self.is_held(tree, first, Self::class(old)) {
             return Err(self.why_not(ptr, old).into());
         }
         // SAFETY: a block for `old` starts at `ptr`, and the caller does not use it any more.
@@ -145,24 +146,24 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         &self,
         tree: &Tree<S, P>,
         first: usize,
-        old: usize,
-        new: usize,
+        old: Class,
+        new: Class,
     ) -> Result<bool, NoBlock> {
         if !self.is_held(tree, first, old) {
             return Err(NoBlock);
         }
-        match new.cmp(&old) {
+        if new.leaves != old.leaves {
+            // From now on it is no block of the old class.
+            self.magazine(tree).forget(first, old);
+        }
+        match new.leaves.cmp(&old.leaves) {
             Ordering::Less => {
-                tree.shrink(first, old, new).map_err(|_| NoBlock)?;
-                self.magazine(tree).note_given(old - new);
+                tree.shrink(first, old.leaves, new.leaves).map_err(|_| NoBlock)?;
                 Ok(true)
             }
             Ordering::Equal => Ok(true),
-            Ordering::Greater => match tree.grow(first, old, new) {
-                Ok(()) => {
-                    self.magazine(tree).note_taken(new - old);
-                    Ok(true)
-                }
+            Ordering::Greater => match tree.grow(first, old.leaves, new.leaves) {
+                Ok(()) => Ok(true),
                 Err(GrowError::Block(_)) => Err(NoBlock),
                 Err(_) => Ok(false),
             },

@@ -2,6 +2,7 @@
 
 use super::region::Region;
 use super::{FreeError, Heap};
+use crate::class::Class;
 use crate::tree::{Invalid, Kind, Policy, Statistics, Storage, Tree};
 use core::ptr::NonNull;
 
@@ -36,7 +37,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     pub fn usable_size(&self, ptr: NonNull<u8>) -> Result<usize, FreeError> {
         if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
             match tree.leaves_of(first) {
-                Ok(leaves) if !self.magazine(tree).holds(first, leaves) => {
+                Ok(leaves) if !self.rests(tree, first, leaves) => {
                     return Ok(leaves * MIN_BLOCK);
                 }
                 Ok(_) => return Err(FreeError::AlreadyFree { address: ptr.addr().get() }),
@@ -77,7 +78,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// Used, free, peak, blocks by order, fragmentation: all in leaves of `MIN_BLOCK` bytes; the
     /// numbers outside the regions count as reserved.
     ///
-    /// Merges first what the policy left unmerged. O(orders) besides.
+    /// Merges first what the policy left unmerged. O(orders) besides. The peak is the most that ever
+    /// was out of the tree, which includes what rested in the magazine for the next request.
     ///
     /// ```
     /// # use buddy_core::{Heap, Plain};
@@ -96,12 +98,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             return Statistics::EMPTY;
         };
         self.settle();
-        let statistics = tree.statistics();
-        if self.magazine.is_none() {
-            return statistics;
-        }
-        let peak = statistics.used() + self.magazine(tree).slack();
-        statistics.with_peak(peak)
+        tree.statistics()
     }
 
     /// The blocks, free and allocated, in the order in which their regions were added, in each by
@@ -144,6 +141,12 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             self.settle_magazine(tree);
             tree.settle();
         }
+    }
+
+    /// Whether the allocated block of `leaves` leaves at `first` rests.
+    fn rests(&self, tree: &Tree<S, P>, first: usize, leaves: usize) -> bool {
+        let class = Class::of(leaves, P::PRECISION);
+        class.is_some_and(|class| self.magazine(tree).holds(first, class))
     }
 
     pub(super) fn total_leaves(&self) -> usize {

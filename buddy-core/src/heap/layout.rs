@@ -1,22 +1,19 @@
 //! From a size in bytes to a number of leaves: the one place where sizes are rounded.
 
+use crate::class::Class;
 use crate::tree::Policy;
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
-/// How many leaves of `min_block` bytes (a power of two) a block of `size` bytes has: as many as
-/// hold it, rounded up to the policy's precision. 0 only for size 0.
+/// The class of blocks for `size` bytes, at least 1, in leaves of `min_block` bytes, a power of two: as
+/// many leaves as hold it, rounded up to the policy's precision.
 ///
 /// Monotone, and a whole number of leaves that it returned once is returned again. So every size
 /// from the one asked for up to the block's usable size stands for the same number of leaves, and a
 /// `Layout` with any of them frees the block. Any size that a `Layout` can have is without overflow.
 #[inline(always)]
-pub(super) const fn leaves<P: Policy>(size: usize, min_block: usize) -> usize {
-    let exact = size.div_ceil(min_block);
-    let precision = if P::PRECISION == 0 { 1 } else { P::PRECISION };
-    let bits = usize::BITS - exact.leading_zeros();
-    let unit = 1 << bits.saturating_sub(precision);
-    (exact + (unit - 1)) & !(unit - 1)
+pub(super) const fn class<P: Policy>(size: usize, min_block: usize) -> Class {
+    Class::holding((size - 1) / min_block, P::PRECISION)
 }
 
 /// What stands for a block of 0 bytes: no memory, the layout's alignment, no provenance.
@@ -32,6 +29,10 @@ pub(super) fn dangling(layout: Layout) -> NonNull<[u8]> {
 mod tests {
     use super::*;
 
+    const fn leaves<P: Policy>(size: usize, min_block: usize) -> usize {
+        class::<P>(size, min_block).leaves
+    }
+
     struct Bits<const PRECISION: u32>;
 
     impl<const PRECISION: u32> Policy for Bits<PRECISION> {
@@ -42,7 +43,6 @@ mod tests {
     #[test]
     fn sizes_round_up_to_the_precision() {
         for (size, one, two, three) in [
-            (0, 0, 0, 0),
             (1, 1, 1, 1),
             (16, 1, 1, 1),
             (17, 2, 2, 2),
@@ -60,7 +60,7 @@ mod tests {
 
     fn check_monotone_and_idempotent<P: Policy>() {
         let mut last = 0;
-        for size in 0..5000 {
+        for size in 1..5000 {
             let rounded = leaves::<P>(size, 8);
             assert!(rounded >= last && rounded * 8 >= size);
             assert_eq!(leaves::<P>(rounded * 8, 8), rounded);

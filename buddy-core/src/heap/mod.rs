@@ -18,7 +18,7 @@
 //! - **H3** Only this heap changes its tree ([`ExclusiveStorage`]), so that an allocated block (T1,
 //!   T2) is its holder's alone until it is freed.
 //! - **H4** A block that is held by nobody but allocated to the tree rests in the magazine (M1).
-//! - **H5** A block allocated for a `Layout` of `n` bytes has `layout::leaves(n)` leaves, and its
+//! - **H5** A block allocated for a `Layout` of `n` bytes has the leaves of `layout::class(n)`, and its
 //!   address is a multiple of the layout's alignment.
 
 mod aligned;
@@ -31,6 +31,7 @@ mod layout;
 mod owned;
 mod region;
 mod storage;
+mod supply;
 
 pub use error::{AllocError, BuildError, FreeError, RegionError};
 pub use inspect::Block;
@@ -38,14 +39,15 @@ pub use inspect::Block;
 pub use owned::BuddyAllocator;
 pub use storage::{ExclusiveStorage, ZeroedWord};
 
-use crate::magazine::{Kept, Magazine, Shape, mantissa};
+use crate::class::Class;
+use crate::magazine::Shape;
 use crate::tree::{Kind, Lazy, Policy, Storage, Tree};
 use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
 use layout::dangling;
 
-use region::{PAGE, Regions};
+use region::Regions;
 
 /// An allocator of memory by `Layout`, in blocks of whole leaves of `MIN_BLOCK` bytes.
 ///
@@ -117,13 +119,13 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if layout.size() == 0 {
             return Ok(dangling(layout));
         }
-        let leaves = Self::leaves(layout);
+        let class = Self::class(layout);
         let Some(tree) = &self.tree else {
             return Err(self.refusal(layout));
         };
-        let first = self.take_leaves(tree, leaves, layout.align());
+        let first = self.take(tree, class, layout.align());
         match first.and_then(|first| self.regions.pointer_to(first)) {
-            Some(start) => Ok(NonNull::slice_from_raw_parts(start, leaves * MIN_BLOCK)),
+            Some(start) => Ok(NonNull::slice_from_raw_parts(start, class.leaves * MIN_BLOCK)),
             None => Err(self.refusal(layout)),
         }
     }
@@ -181,7 +183,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             return Ok(());
         }
         if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
-            if self.give_leaves(tree, first, Self::leaves(layout)) {
+            if self.give(tree, first, Self::class(layout)) {
                 return Ok(());
             }
         }
@@ -208,9 +210,10 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// If no block starts at `ptr`.
     pub unsafe fn free(&self, ptr: NonNull<u8>) -> Result<usize, FreeError> {
         if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
-            if let Ok(leaves) = tree.leaves_of(first) {
-                if self.give_leaves(tree, first, leaves) {
-                    return Ok(leaves * MIN_BLOCK);
+            let class = tree.leaves_of(first).ok();
+            if let Some(class) = class.and_then(|leaves| Class::of(leaves, P::PRECISION)) {
+                if self.give(tree, first, class) {
+                    return Ok(class.leaves * MIN_BLOCK);
                 }
             }
         }
@@ -222,101 +225,17 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// # Safety
     /// No block of this heap is used any more.
     pub unsafe fn free_all(&mut self) {
-        let held = self.total_allocated() / MIN_BLOCK;
         if let Some(tree) = &mut self.tree {
             tree.reset();
         }
         if let Some(tree) = &self.tree {
-            let magazine = self.magazine(tree);
-            let slack = magazine.slack();
-            magazine.clear();
-            magazine.note_given(slack + held);
+            self.magazine(tree).clear();
         }
-    }
-
-    /// Allocates leaves from the magazine, or from the tree.
-    #[inline]
-    fn take_leaves(&self, tree: &Tree<S, P>, leaves: usize, align: usize) -> Option<usize> {
-        let by_nature = align <= MIN_BLOCK
-            || (align <= self.natural && align / MIN_BLOCK <= leaves.next_power_of_two());
-        let magazine = self.magazine(tree);
-        let taken = if by_nature { magazine.take(leaves) } else { None };
-        let taken = match taken {
-            Some(first) => first,
-            None => self.take_from_tree(tree, leaves, align, by_nature)?,
-        };
-        magazine.note_taken(leaves);
-        Some(taken)
-    }
-
-    #[inline(never)]
-    fn take_from_tree(
-        &self,
-        tree: &Tree<S, P>,
-        leaves: usize,
-        align: usize,
-        by_nature: bool,
-    ) -> Option<usize> {
-        let take = || {
-            let taken = if by_nature { tree.allocate_exact(leaves).ok() } else { None };
-            match taken {
-                None if align > MIN_BLOCK => self.allocate_aligned(tree, leaves, align),
-                taken => taken,
-            }
-        };
-        let taken = take().or_else(|| {
-            // What rests may be in the way.
-            let any = self.settle_magazine(tree);
-            if any { take() } else { None }
-        });
-        // The last resort is not aligned by nature, which small blocks are (`BuddyAllocator`).
-        if taken.is_none() && align <= MIN_BLOCK && leaves > PAGE / MIN_BLOCK {
-            return tree.allocate_anywhere(leaves).ok();
-        }
-        taken
-    }
-
-    /// Frees the block of `leaves` leaves at `first` into the magazine or the tree, if it is one.
-    #[inline]
-    fn give_leaves(&self, tree: &Tree<S, P>, first: usize, leaves: usize) -> bool {
-        if self.magazine.is_none() {
-            return tree.free_sized(first, leaves).is_ok();
-        }
-        let magazine = self.magazine(tree);
-        let is_given = tree.has_block(first, leaves)
-            && match magazine.keep(first, leaves) {
-                Kept::Yes => true,
-                Kept::Before => false,
-                Kept::Instead(other) => tree.free_sized(other, leaves).is_ok(),
-                Kept::No => tree.free_sized(first, leaves).is_ok(),
-            };
-        if is_given {
-            magazine.note_given(leaves);
-        }
-        is_given
-    }
-
-    /// Gives what rests to the tree; whether anything did.
-    fn settle_magazine(&self, tree: &Tree<S, P>) -> bool {
-        self.magazine(tree).drain(|first, leaves| {
-            // Allocated to the tree (M1): this cannot fail.
-            let _ = tree.free_sized(first, leaves);
-        })
-    }
-
-    /// Whether a block of `leaves` leaves is allocated at `first`, and does not rest.
-    fn is_held(&self, tree: &Tree<S, P>, first: usize, leaves: usize) -> bool {
-        tree.has_block(first, leaves) && !self.magazine(tree).holds(first, leaves)
     }
 
     #[inline(always)]
-    fn magazine<'t>(&self, tree: &'t Tree<S, P>) -> Magazine<'t, S::Word> {
-        Magazine::new(tree.words_from(self.tree_words), self.magazine, mantissa(P::PRECISION))
-    }
-
-    #[inline(always)]
-    fn leaves(layout: Layout) -> usize {
-        layout::leaves::<P>(layout.size(), MIN_BLOCK)
+    fn class(layout: Layout) -> Class {
+        layout::class::<P>(layout.size(), MIN_BLOCK)
     }
 
     #[cold]
@@ -328,7 +247,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if requested > self.size() {
             return AllocError::TooLarge { requested, heap: self.size() };
         }
-        let served = self.served_alignment(Self::leaves(layout));
+        let served = self.served_alignment(Self::class(layout).leaves);
         if layout.align() > served {
             return AllocError::Alignment { requested: layout.align(), served };
         }

@@ -1,12 +1,42 @@
 //! Many blocks of one order at once: a word of nodes at a time.
 
-use super::Tree;
 use super::block::Block;
 use super::geometry::record;
 use super::node::{self, FREE, HEAD, NONE};
 use super::order::Order;
 use super::policy::Policy;
 use super::word::{Storage, Word, node_shift};
+use super::{Taken, Tree};
+
+/// Blocks whose nodes lie in one word.
+#[derive(Clone, Copy)]
+struct Group {
+    number: usize,
+    /// The lower bits of their nodes.
+    nodes: usize,
+}
+
+/// Blocks of one size, of which each begins at a node of the same word.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Row {
+    /// The order of the nodes: the next power of two of the size.
+    pub(crate) order: Order,
+    /// The size.
+    pub(crate) leaves: usize,
+    /// The word's number.
+    pub(crate) number: usize,
+    /// Bit `i` stands for the block at node `i`.
+    pub(crate) blocks: usize,
+}
+
+/// The lower bits of the nodes of `bits`, lowest first, as numbers of nodes.
+fn each(mut bits: usize) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let node = (bits != 0).then(|| bits.trailing_zeros() as usize / 2);
+        bits &= bits.wrapping_sub(1);
+        node
+    })
+}
 
 impl<S: Storage, P: Policy> Tree<S, P> {
     /// Allocates up to `out.len()` blocks of `order`, writes their first leaves to `out`, and
@@ -30,96 +60,145 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             return 0;
         }
         let mut taken = 0;
-        let mut is_settled = !P::LAZY;
         while taken < out.len() {
-            let got = self.take_some(order, &mut out[taken..]);
-            taken += got;
-            if got == 0 {
-                if is_settled {
-                    break;
-                }
-                self.settle();
-                is_settled = true;
+            let some = || self.take_some(order, out.len() - taken, HEAD);
+            let Some(group) = some().or_else(|| self.insist(0, || some().ok_or(())).ok()) else {
+                break;
+            };
+            let before = taken;
+            let lowest = group.number << node_shift::<S::Word>();
+            for (slot, node) in out[taken..].iter_mut().zip(each(group.nodes)) {
+                *slot = (lowest + node) << order.get();
+                taken += 1;
             }
+            self.count_used((taken - before) << order.get(), taken - before);
         }
-        self.count_used(taken << order.get(), taken);
         taken
     }
 
-    /// Allocates at least one block of `order` into `out` if one is to be had without settling.
-    fn take_some(&self, order: Order, out: &mut [usize]) -> usize {
-        if P::LAZY {
+    /// Allocates up to `most` blocks of `leaves` leaves, aligned to the next power of two, that
+    /// begin at nodes of one word; `None` if there is none without settling. The caller is in
+    /// [`Self::transit`] until nobody but their holders can know the blocks.
+    pub(crate) fn allocate_row(&self, leaves: usize, most: usize) -> Option<Row> {
+        let order = Order::for_leaves(leaves).filter(|order| order.get() <= self.geometry.top)?;
+        let is_whole = leaves == order.leaves();
+        let group = self.take_some(order, most, if is_whole { HEAD } else { NONE })?;
+        let blocks = node::packed(group.nodes);
+        if !is_whole {
+            let lowest = group.number << node_shift::<S::Word>();
+            for node in each(group.nodes) {
+                self.carve(Block::new(order, lowest + node), leaves);
+            }
+        }
+        let count = blocks.count_ones() as usize;
+        self.count_used(leaves * count, count);
+        Some(Row { order, leaves, number: group.number, blocks })
+    }
+
+    /// Frees the blocks of a row, all of which are allocated and the caller's.
+    pub(crate) fn free_row(&self, row: Row) {
+        let _transit = self.transit();
+        if row.leaves == row.order.leaves() {
+            let nodes = node::unpacked(row.blocks);
+            let freed = self.word_of(row.order, row.number).update(|old| {
+                let are_heads = old & (nodes * 3) == nodes * HEAD;
+                are_heads.then_some(old ^ (nodes * (HEAD ^ FREE)))
+            });
+            if freed.is_ok() {
+                let count = row.blocks.count_ones() as usize;
+                self.count_free(row.order, count);
+                self.count_freed(row.leaves * count, count);
+                self.settle_or_activate(row.order, row.number);
+                return;
+            }
+        }
+        let lowest = row.number << node_shift::<S::Word>();
+        for node in each(node::unpacked(row.blocks)) {
+            // The caller's: this cannot fail.
+            let _ = self.free_sized((lowest + node) << row.order.get(), row.leaves);
+        }
+    }
+
+    /// Takes blocks of `order`, at most `most` and at least one, if one is to be had without
+    /// settling, and leaves their nodes in `state`. If that is `NONE`, the caller is in transit.
+    fn take_some(&self, order: Order, most: usize, state: usize) -> Option<Group> {
+        if Self::DEFERS {
             let active = self.record(order)[record::ACTIVE].load();
-            let got = if active == 0 { 0 } else { self.take_from_word(order, active - 1, out) };
-            if got > 0 {
-                return got;
+            if active != 0 {
+                let group = self.take_from_word(order, active - 1, most, state);
+                if group.is_some() {
+                    return group;
+                }
             }
         }
-        while let Some(block) = self.find(order, 0) {
-            // 0 if another thread was faster.
-            let got = self.take_from_word(order, block.word_number::<S::Word>(), out);
-            if got > 0 {
-                return got;
+        while let Some(block) = self.find_near(order) {
+            // `None` if another thread was faster.
+            let group = self.take_from_word(order, block.word_number::<S::Word>(), most, state);
+            if group.is_some() {
+                return group;
             }
         }
-        self.split_into(order, out)
+        self.split_into(order, most, state)
     }
 
     /// Takes free blocks from a word of nodes, the lowest first.
-    fn take_from_word(&self, order: Order, number: usize, out: &mut [usize]) -> usize {
+    fn take_from_word(
+        &self,
+        order: Order,
+        number: usize,
+        most: usize,
+        state: usize,
+    ) -> Option<Group> {
         let nodes_per_word = 1 << node_shift::<S::Word>();
         let lowest = |free: usize| {
             let mut rest = free;
-            for _ in 0..out.len().min(nodes_per_word) {
+            for _ in 0..most.min(nodes_per_word) {
                 rest &= rest.wrapping_sub(1);
             }
             free & !rest
         };
+        let _transit = self.transit();
         let changed = self.word_of(order, number).update(|old| {
             let chosen = lowest(node::free_nodes(old));
-            (chosen != 0).then_some(old ^ (chosen * (FREE ^ HEAD)))
+            (chosen != 0).then_some(old ^ (chosen * (FREE ^ state)))
         });
-        let Ok(old) = changed else { return 0 };
-        let free = node::free_nodes(old);
-        let mut chosen = lowest(free);
-        let is_emptied = chosen == free;
-        let mut taken = 0;
-        while chosen != 0 {
-            let index = number * nodes_per_word + chosen.trailing_zeros() as usize / 2;
-            out[taken] = index << order.get();
-            taken += 1;
-            chosen &= chosen - 1;
-        }
-        self.record(order)[record::FREE].sub(taken);
-        if is_emptied {
+        let free = node::free_nodes(changed.ok()?);
+        let nodes = lowest(free);
+        self.record(order)[record::FREE].sub(nodes.count_ones() as usize);
+        if nodes == free {
             self.set_summary(order, number, false);
         }
-        taken
+        Some(Group { number, nodes })
     }
 
-    /// Takes a larger block and allocates as many blocks of `order` of it as are asked for.
-    fn split_into(&self, order: Order, out: &mut [usize]) -> usize {
-        let wanted = Order::for_leaves(out.len()).map_or(0, Order::get);
-        let most = wanted.min(node_shift::<S::Word>()).min(self.geometry.top - order.get());
-        for height in (0..=most).rev() {
-            let Some(block) = self.take_or_split(order.above(height), NONE) else { continue };
-            let count = out.len().min(1 << height);
+    /// Takes a larger block and as many blocks of `order` of it as are asked for, but no more than
+    /// its word has; the rest stays free.
+    fn split_into(&self, order: Order, most: usize, state: usize) -> Option<Group> {
+        let wanted = Order::for_leaves(most).map_or(0, Order::get);
+        let height = wanted.min(node_shift::<S::Word>()).min(self.geometry.top - order.get());
+        for height in (0..=height).rev() {
+            // One that was split for this: what is left of it has no buddy that is free.
+            let Some(Taken { block, transit: _transit }) =
+                self.take_or_split(order.above(height), NONE)
+            else {
+                continue;
+            };
             let lowest = Block::containing(order, block.first());
+            let count = most.min(1 << height);
             let (word, shift) = self.node(lowest);
-            word.set(node::repeat(HEAD, count, shift));
-            for (slot, index) in out.iter_mut().zip(lowest.index()..lowest.index() + count) {
-                *slot = index << order.get();
-            }
+            word.set(node::repeat(state, count, shift));
             self.give_back((lowest.index() + count) << order.get(), block.end());
-            return count;
+            let nodes = node::repeat(1, count, shift);
+            let number = lowest.word_number::<S::Word>();
+            return Some(Group { number, nodes });
         }
-        0
+        None
     }
 
     /// How many orders above `order` to stop splitting an owned block one by one, and fill a word
     /// instead: as many as a word's nodes span, but no more than 1/64 of the range at once.
     pub(super) fn fill_height(&self, block: Block, order: Order) -> u32 {
-        if !P::LAZY {
+        if !Self::DEFERS {
             return 0;
         }
         let below = block.order().get() - order.get();

@@ -33,7 +33,9 @@ pub(super) mod header {
     pub(in crate::tree) const BLOCKS: usize = 7;
     /// Reserved leaves in the range.
     pub(in crate::tree) const RESERVED: usize = 8;
-    pub(in crate::tree) const WORDS: usize = 9;
+    /// Calls that have leaves in their hands, and above, calls that had (`transit.rs`).
+    pub(in crate::tree) const TRANSIT: usize = 9;
+    pub(in crate::tree) const WORDS: usize = 10;
 }
 
 /// The words of an order's record.

@@ -7,26 +7,34 @@
 //! non-empty, and cleared before its word is read once more, so that a set that was overtaken is
 //! repeated; a search that finds a bit without substance clears it and goes on.
 
-use super::Tree;
 use super::block::Block;
 use super::geometry::{Span, header, record};
 use super::node::{self, FREE, NONE};
 use super::order::Order;
 use super::policy::Policy;
 use super::word::{Storage, Word, max_value, node_shift};
+use super::{Taken, Tree};
 
 /// Enough for any level: every summary divides the words by at least 32.
 const MAX_HEIGHT: usize = 14;
 
 impl<S: Storage, P: Policy> Tree<S, P> {
     /// Takes an indexed free block of `order` and leaves its node in `state`.
-    pub(super) fn take_indexed(&self, order: Order, state: usize) -> Option<Block> {
+    pub(super) fn take_indexed(&self, order: Order, state: usize) -> Option<Taken<'_, S>> {
         loop {
-            let block = self.find(order, 0)?;
+            let block = self.find_near(order)?;
+            let transit = self.transit();
             if self.claim(block, state) {
-                return Some(block);
+                return Some(Taken { block, transit: (state == NONE).then_some(transit) });
             }
         }
+    }
+
+    /// A free block of `order`: the first from where the calling CPU searches, else the first.
+    pub(super) fn find_near(&self, order: Order) -> Option<Block> {
+        let start = self.start();
+        let near = self.find(order, start >> order.get());
+        if start == self.geometry.first { near } else { near.or_else(|| self.find(order, 0)) }
     }
 
     /// Makes the caller the owner of `block` if it is free, and leaves its node in `state`.
@@ -62,6 +70,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// A search found nothing of `order`: later searches need not look.
     pub(super) fn forget_order(&self, order: Order) {
+        let _transit = self.transit();
         self.header()[header::ORDERS].clear(1 << order.get());
         // Another thread may have freed a block in between.
         if self.record(order)[record::FREE].reread() != 0 {
@@ -85,7 +94,10 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 Probe::Found(index) => return Some(Block::new(order, index)),
                 Probe::Nothing => return None,
                 // The bit that led here promised too much.
-                Probe::Stale(place) => self.update_summary(place, false),
+                Probe::Stale(place) => {
+                    let _transit = self.transit();
+                    self.update_summary(place, false);
+                }
             }
         }
     }

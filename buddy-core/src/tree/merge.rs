@@ -7,13 +7,13 @@
 //! word, their parents by one change of the next order's word, and so on upward. What is left undone
 //! is thus bounded by one word an order.
 
-use super::Tree;
 use super::block::{Block, Pieces};
 use super::geometry::record;
-use super::node::{self, FREE, HEAD};
+use super::node::{self, FREE, HEAD, NONE};
 use super::order::Order;
 use super::policy::Policy;
 use super::word::{Storage, Word, node_shift};
+use super::{Taken, Tree};
 
 impl<S: Storage, P: Policy> Tree<S, P> {
     /// Merges everything that the policy left unmerged. O(orders * (orders + summary levels)).
@@ -27,7 +27,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn settle(&self) {
-        if P::LAZY {
+        if Self::DEFERS {
             // Upward: what merges may come to rest in the active word of the next order.
             for order in self.orders() {
                 self.retire(order, self.record(order)[record::ACTIVE].swap(0));
@@ -43,11 +43,12 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if shift + 2 == <S::Word as Word>::BITS && self.continues(block) {
             return false;
         }
+        let _transit = self.transit();
         let freed =
             word.update(|old| node::is_whole(old, shift).then_some(old ^ ((HEAD ^ FREE) << shift)));
         if freed.is_ok() {
             self.count_free(block.order(), 1);
-            self.settle_or_activate(block);
+            self.settle_or_activate(block.order(), block.word_number::<S::Word>());
         }
         freed.is_ok()
     }
@@ -68,7 +69,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// As [`Self::insert`], for a block that is likely to be asked for again.
     pub(super) fn insert_active(&self, block: Block) {
         self.set_free(block);
-        self.settle_or_activate(block);
+        self.settle_or_activate(block.order(), block.word_number::<S::Word>());
     }
 
     /// Marks an owned block, whose node is `NONE`, as free.
@@ -79,14 +80,13 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.count_free(block.order(), 1);
     }
 
-    /// A block was freed: merges it, or leaves it in the active word.
+    /// Blocks of a word were freed: merges them, or leaves them in the active word.
     #[inline(always)]
-    fn settle_or_activate(&self, block: Block) {
-        let number = block.word_number::<S::Word>();
-        if P::LAZY {
-            self.activate(block.order(), number);
+    pub(super) fn settle_or_activate(&self, order: Order, number: usize) {
+        if Self::DEFERS {
+            self.activate(order, number);
         } else {
-            self.settle_word(block.order(), number);
+            self.settle_word(order, number);
         }
     }
 
@@ -94,7 +94,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// word becomes the active one if there is none.
     #[inline]
     pub(super) fn publish(&self, order: Order, number: usize) {
-        if P::LAZY {
+        if Self::DEFERS {
             let active = &self.record(order)[record::ACTIVE];
             let other = match active.load() {
                 0 => active.update(|old| (old == 0).then_some(number + 1)).is_err(),
@@ -120,6 +120,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     #[inline(never)]
     fn retire(&self, order: Order, entry: usize) {
         if entry != 0 {
+            let _transit = self.transit();
             // Whoever frees into the word from now on sees that it is not active any more; whoever
             // did before is seen by the next read.
             self.word_of(order, entry - 1).reread();
@@ -131,7 +132,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// and brings the summaries up to date: at most one word an order.
     fn settle_word(&self, mut order: Order, mut number: usize) {
         loop {
-            if P::LAZY && self.record(order)[record::ACTIVE].load() == number + 1 {
+            if Self::DEFERS && self.record(order)[record::ACTIVE].load() == number + 1 {
                 return;
             }
             let word = self.word_of(order, number);
@@ -162,14 +163,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// Takes a free block from the active word of `order` and leaves its node in `state`.
     #[inline(always)]
-    pub(super) fn take_active(&self, order: Order, state: usize) -> Option<Block> {
-        if !P::LAZY {
+    pub(super) fn take_active(&self, order: Order, state: usize) -> Option<Taken<'_, S>> {
+        if !Self::DEFERS {
             return None;
         }
         let active = self.record(order)[record::ACTIVE].load();
         if active == 0 {
             return None;
         }
+        let transit = (state == NONE).then(|| self.transit());
         let taken = self.word_of(order, active - 1).update(|old| {
             let free = node::free_nodes(old);
             let lowest = free & free.wrapping_neg();
@@ -179,9 +181,10 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.record(order)[record::FREE].sub(1);
         // Emptied, after another thread made another word the active one: now its bit counts.
         if free & free.wrapping_sub(1) == 0 && self.record(order)[record::ACTIVE].load() != active {
+            let _transit = self.transit();
             self.set_summary(order, active - 1, false);
         }
         let index = ((active - 1) << node_shift::<S::Word>()) + free.trailing_zeros() as usize / 2;
-        Some(Block::new(order, index))
+        Some(Taken { block: Block::new(order, index), transit })
     }
 }

@@ -37,6 +37,7 @@ mod range;
 mod resize;
 mod run;
 mod stats;
+mod transit;
 mod validate;
 mod within;
 mod word;
@@ -55,11 +56,13 @@ pub use word::Atomic32;
 pub use word::{Plain, Plain32, Storage, Word};
 
 use block::Block;
+pub(crate) use bulk::Row;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Range;
 use geometry::{Geometry, header, record};
 use node::{FREE, HEAD, NONE};
+pub(crate) use transit::Transit;
 use word::{max_value, node_shift};
 
 /// A buddy allocator over a range of leaf numbers.
@@ -190,6 +193,20 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.header()[header::END].load()
     }
 
+    /// Whether freed blocks may wait in active words. Not with several CPUs, which would all want the
+    /// same word.
+    const DEFERS: bool = P::LAZY && P::CPUS <= 1;
+
+    /// The leaf from which the calling CPU searches.
+    #[inline(always)]
+    fn start(&self) -> usize {
+        if P::CPUS <= 1 {
+            return self.geometry.first;
+        }
+        let (first, leaves) = (self.geometry.first, self.end() - self.geometry.first);
+        first + (P::cpu() % P::CPUS) * (leaves / P::CPUS)
+    }
+
     fn orders(&self) -> impl DoubleEndedIterator<Item = Order> + use<S, P> {
         Order::range(0, self.geometry.top)
     }
@@ -203,9 +220,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     #[inline(always)]
-    fn count_freed(&self, leaves: usize) {
+    fn count_freed(&self, leaves: usize, blocks: usize) {
         self.header()[header::USED].sub(leaves);
-        self.header()[header::BLOCKS].sub(1);
+        self.header()[header::BLOCKS].sub(blocks);
     }
 }
 
@@ -231,9 +248,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     #[inline]
     pub fn allocate(&self, order: Order) -> Result<usize, AllocError> {
         match self.obtain(order, HEAD) {
-            Some(block) => {
+            Some(taken) => {
                 self.count_used(order.leaves(), 1);
-                Ok(block.first())
+                Ok(taken.block.first())
             }
             None => Err(self.refusal(order.leaves())),
         }
@@ -281,7 +298,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             if order.get() <= self.geometry.top {
                 let block = Block::containing(order, first);
                 if self.free_block(block) {
-                    self.count_freed(leaves);
+                    self.count_freed(leaves, 1);
                     return Ok(());
                 }
             }
@@ -315,7 +332,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// Takes a free block of `order` and leaves its node in `state`.
     #[inline]
-    fn obtain(&self, order: Order, state: usize) -> Option<Block> {
+    fn obtain(&self, order: Order, state: usize) -> Option<Taken<'_, S>> {
         if order.get() > self.geometry.top {
             return None;
         }
@@ -323,16 +340,14 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     #[inline(never)]
-    fn obtain_slow(&self, order: Order, state: usize) -> Option<Block> {
-        self.take_or_split(order, state).or_else(|| {
-            // Refuse only once everything that was left unmerged is merged.
-            self.settle();
-            if P::LAZY { self.take_or_split(order, state) } else { None }
-        })
+    fn obtain_slow(&self, order: Order, state: usize) -> Option<Taken<'_, S>> {
+        // Refuse only once everything that was left unmerged is merged.
+        self.take_or_split(order, state)
+            .or_else(|| self.insist(0, || self.take_or_split(order, state).ok_or(())).ok())
     }
 
     /// Takes a block of the smallest order from `order` up that has one, split down to `order`.
-    fn take_or_split(&self, order: Order, state: usize) -> Option<Block> {
+    fn take_or_split(&self, order: Order, state: usize) -> Option<Taken<'_, S>> {
         let mut candidates = self.header()[header::ORDERS].load() >> order.get() << order.get();
         while candidates != 0 {
             let found = Order::new(candidates.trailing_zeros())?;
@@ -342,13 +357,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 .take_active(found, found_state)
                 .or_else(|| self.take_indexed(found, found_state));
             match taken {
-                Some(block) if found == order => {
-                    if P::LAZY {
-                        self.activate(order, block.word_number::<S::Word>());
+                Some(taken) if found == order => {
+                    if Self::DEFERS {
+                        self.activate(order, taken.block.word_number::<S::Word>());
                     }
-                    return Some(block);
+                    return Some(taken);
                 }
-                Some(block) => return Some(self.split(block, order, state)),
+                Some(taken) => {
+                    return Some(Taken { block: self.split(taken.block, order, state), ..taken });
+                }
                 None => self.forget_order(found),
             }
         }
@@ -390,6 +407,13 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             AllocError::OutOfMemory { leaves, largest_free: self.largest_free() }
         }
     }
+}
+
+/// A block that was taken from the tree.
+struct Taken<'t, S: Storage> {
+    block: Block,
+    /// If it is still in the caller's hands, because its node is `NONE`.
+    transit: Option<Transit<'t, S::Word>>,
 }
 
 impl<S: Storage, P: Policy> fmt::Debug for Tree<S, P> {

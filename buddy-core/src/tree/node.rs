@@ -64,6 +64,30 @@ pub(super) const fn parents(pairs: usize) -> usize {
     if usize::BITS > 32 { (bits | bits >> 16) & 0xffff_ffff } else { bits }
 }
 
+/// The lower bits of nodes packed side by side, so that node `i` has bit `i`.
+#[inline]
+pub(super) const fn packed(nodes: usize) -> usize {
+    let bits = (nodes | nodes >> 1) & (usize::MAX / 0xf * 3);
+    let bits = (bits | bits >> 2) & (usize::MAX / 0xff * 0xf);
+    let bits = (bits | bits >> 4) & (usize::MAX / 0xffff * 0xff);
+    let bits = (bits | bits >> 8) & (usize::MAX / 0xffff_ffff * 0xffff);
+    if usize::BITS > 32 { (bits | bits >> 16) & 0xffff_ffff } else { bits }
+}
+
+/// Undoes [`packed`].
+#[inline]
+pub(super) const fn unpacked(bits: usize) -> usize {
+    let bits = if usize::BITS > 32 {
+        (bits | bits << 16) & (usize::MAX / 0xffff_ffff * 0xffff)
+    } else {
+        bits
+    };
+    let bits = (bits | bits << 8) & (usize::MAX / 0xffff * 0xff);
+    let bits = (bits | bits << 4) & (usize::MAX / 0xff * 0xf);
+    let bits = (bits | bits << 2) & (usize::MAX / 0xf * 3);
+    (bits | bits << 1) & LOW_BITS
+}
+
 /// `state` in `count` neighbouring nodes from `shift` on. `count` nodes must fit in a word.
 #[inline(always)]
 pub(super) const fn repeat(state: usize, count: usize, shift: u32) -> usize {
@@ -92,6 +116,17 @@ mod tests {
             let expected = expected.fold(0, |bits, pair| bits | 1 << (2 * pair));
             assert_eq!(parents(free_pairs(word)), expected);
         }
+    }
+
+    #[test]
+    fn packing_keeps_every_node() {
+        let half = usize::BITS / 2;
+        for node in 0..half {
+            assert_eq!(packed(1 << (2 * node)), 1 << node);
+            assert_eq!(unpacked(1 << node), 1 << (2 * node));
+        }
+        assert_eq!(packed(LOW_BITS), usize::MAX >> half);
+        assert_eq!(unpacked(usize::MAX >> half), LOW_BITS);
     }
 
     #[test]

@@ -1,32 +1,62 @@
-//! When freed blocks are merged, and how exact a heap's sizes are.
+//! When freed blocks are merged, how exact a heap's sizes are, and how many CPUs share it.
 
-/// How a tree treats freed blocks, and how exactly a heap over it cuts blocks to size.
+/// How a tree treats freed blocks and spreads its callers, and how exactly a heap cuts blocks.
 ///
 /// Implement it for a type of your own to choose another mix; [`Lazy`] and [`Eager`] are ready.
+///
+/// ```
+/// use buddy_core::Policy;
+///
+/// /// Four cores that share one heap.
+/// struct FourCores;
+///
+/// impl Policy for FourCores {
+///     const CPUS: usize = 4;
+///
+///     fn cpu() -> usize {
+///         0 // what the hardware says, an APIC id for example
+///     }
+/// }
+/// ```
 pub trait Policy {
     /// Whether freed blocks may wait unmerged for the next request of their size.
     ///
-    /// `false` merges at once: every call costs about the same. `true` leaves the free blocks in
-    /// one word of nodes per order (32 blocks, 16 in 32-bit words) as they are, so that an
-    /// allocation that follows a free splits and merges nothing, and many small blocks are split
-    /// or merged at once; before a request is refused everything is merged.
-    const LAZY: bool;
+    /// `false` merges at once: every call costs about the same. `true` lets a bounded number of free
+    /// blocks wait, in a tree for one CPU those in one word of nodes per order (32 blocks, 16 in
+    /// 32-bit words), in a heap those in its magazine: an allocation that follows a free then splits
+    /// and merges nothing, and many small blocks are split or merged at once. Before a request is
+    /// refused everything is merged.
+    const LAZY: bool = true;
 
     /// How many significant bits of a block's size in leaves a heap keeps, at least 1.
     ///
     /// 1 rounds sizes up to powers of two, 2 also has 3, 6, 12, .., 3 also 5, 7, 10, 14, ..: less
     /// waste, more pieces a block.
-    const PRECISION: u32;
+    const PRECISION: u32 = 3;
+
+    /// How many CPUs are kept apart: each begins its search at a place of its own, and takes blocks
+    /// from a part of the magazine of its own as long as there is one.
+    const CPUS: usize = 1;
+
+    /// How often a request that found no memory looks again while calls of other threads have blocks
+    /// in their hands, before it is refused after all.
+    const PATIENCE: u32 = 1 << 12;
+
+    /// The number of the CPU, or thread, that makes the call; taken modulo [`Self::CPUS`].
+    ///
+    /// It may be wrong, and change at any time: only speed depends on it.
+    #[inline(always)]
+    #[must_use]
+    fn cpu() -> usize {
+        0
+    }
 }
 
-/// Leaves up to one word of free blocks per order unmerged. The default.
+/// Leaves a bounded number of free blocks unmerged; for one CPU. The default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lazy;
 
-impl Policy for Lazy {
-    const LAZY: bool = true;
-    const PRECISION: u32 = 3;
-}
+impl Policy for Lazy {}
 
 /// Merges at once, for those who want each call's cost the same.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,5 +64,4 @@ pub struct Eager;
 
 impl Policy for Eager {
     const LAZY: bool = false;
-    const PRECISION: u32 = 3;
 }

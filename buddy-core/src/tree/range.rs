@@ -6,6 +6,7 @@ use super::geometry::header;
 use super::node::{CONT, FREE, HEAD, NODE, NONE};
 use super::order::Order;
 use super::policy::Policy;
+use super::transit::Transit;
 use super::word::{Storage, Word};
 use super::{Kind, Tree};
 
@@ -30,7 +31,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             return Err(AllocError::ZeroSize);
         }
         let end = self.end_of(first, leaves).ok_or(AllocError::OutOfRange { first, leaves })?;
-        self.claim_range(first, end).map_err(|leaf| AllocError::Occupied { leaf })?;
+        let _transit =
+            self.claim_given(first, end).map_err(|leaf| AllocError::Occupied { leaf })?;
         self.mark_run(first, end);
         self.count_used(leaves, 1);
         Ok(())
@@ -115,7 +117,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// If a leaf is not free or outside the range; no leaf has changed hands then.
     pub fn reserve(&self, first: usize, leaves: usize) -> Result<(), RangeError> {
         let end = self.checked_range(first, leaves)?;
-        self.claim_range(first, end).map_err(|leaf| RangeError::Occupied { leaf })?;
+        let _transit =
+            self.claim_given(first, end).map_err(|leaf| RangeError::Occupied { leaf })?;
         self.mark_reserved(first, end);
         self.header()[header::RESERVED].add(leaves);
         Ok(())
@@ -146,6 +149,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             }
             at = extent.end();
         }
+        let _transit = self.transit();
         self.release_leaves(first, end);
         self.header()[header::RESERVED].sub(leaves);
         Ok(())
@@ -174,6 +178,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if leaves > available {
             return Err(RangeError::Capacity { leaves, available });
         }
+        let _transit = self.transit();
         self.header()[header::END].store(end + leaves);
         self.release_leaves(end, end + leaves);
         Ok(())
@@ -200,7 +205,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             return Err(RangeError::OutOfRange { first: self.geometry.first, leaves });
         }
         let first = end - leaves;
-        self.claim_range(first, end).map_err(|leaf| RangeError::Occupied { leaf })?;
+        let _transit =
+            self.claim_given(first, end).map_err(|leaf| RangeError::Occupied { leaf })?;
         self.mark_reserved(first, end);
         self.header()[header::END].store(first);
         Ok(())
@@ -217,6 +223,16 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             return Err(RangeError::ZeroSize);
         }
         self.end_of(first, leaves).ok_or(RangeError::OutOfRange { first, leaves })
+    }
+
+    /// Makes the caller the owner of free leaves that were asked for by number; on `Err`, with the
+    /// first leaf that is not free nor was in anybody's hands, nothing has changed.
+    fn claim_given(&self, first: usize, end: usize) -> Result<Transit<'_, S::Word>, usize> {
+        let attempt = || {
+            let transit = self.transit();
+            self.claim_range(first, end).map(|()| transit)
+        };
+        attempt().or_else(|_| self.insist(1, attempt))
     }
 
     /// Makes the caller the owner of free leaves; on `Err`, with the first leaf that is not free,

@@ -33,6 +33,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if end > self.end() {
             return Err(GrowError::OutOfRange { end });
         }
+        let _transit = self.transit();
         self.claim_range(first + old, end).map_err(|leaf| GrowError::Occupied { leaf })?;
         self.unmark_run(first, first + old);
         self.mark_run(first, end);
@@ -62,6 +63,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             return Err(FreeError::WrongSize { leaf: first, given: new, actual: old });
         }
         if new < old {
+            let _transit = self.transit();
             let end = first + old;
             self.unmark_run(first, end);
             self.mark_run(first, first + new);
@@ -103,6 +105,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if leaves == extent.leaves {
             return self.free_sized(first, leaves);
         }
+        let _transit = self.transit();
         let end = first + leaves;
         self.unmark_run(extent.first, extent.end());
         self.mark_run(extent.first, first);

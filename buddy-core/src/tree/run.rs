@@ -95,10 +95,10 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     fn allocate_run(&self, leaves: usize, order: Order) -> Result<usize, AllocError> {
-        let block = self.obtain(order, NONE).ok_or_else(|| self.refusal(leaves))?;
-        self.carve(block, leaves);
+        let taken = self.obtain(order, NONE).ok_or_else(|| self.refusal(leaves))?;
+        self.carve(taken.block, leaves);
         self.count_used(leaves, 1);
-        Ok(block.first())
+        Ok(taken.block.first())
     }
 
     #[cold]
@@ -231,6 +231,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// Frees the block with this head, whose size was read from the tree.
     pub(super) fn free_run(&self, head: Block, leaves: usize) -> Result<(), FreeError> {
+        let _transit = self.transit();
         let first = head.first();
         if leaves == head.order().leaves() {
             if !self.free_block(head) {
@@ -250,7 +251,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 }
             }
         }
-        self.count_freed(leaves);
+        self.count_freed(leaves, 1);
         Ok(())
     }
 
@@ -258,9 +259,10 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     #[inline(never)]
     pub(super) fn free_sized_run(&self, first: usize, leaves: usize) -> Result<(), FreeError> {
         if let Some((head, order)) = self.cut_run(first, leaves) {
+            let _transit = self.transit();
             if self.take_head(head) {
                 self.free_cut(first, leaves, order);
-                self.count_freed(leaves);
+                self.count_freed(leaves, 1);
                 return Ok(());
             }
         }

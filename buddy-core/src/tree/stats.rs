@@ -41,11 +41,6 @@ impl Statistics {
         Self { total: 0, used: 0, peak: 0, reserved: 0, blocks: 0, free_blocks: [0; ORDERS] };
 
     /// The same with another peak.
-    pub(crate) const fn with_peak(mut self, peak: usize) -> Self {
-        self.peak = peak;
-        self
-    }
-
     /// Leaves of the range.
     #[must_use]
     pub const fn total(&self) -> usize {

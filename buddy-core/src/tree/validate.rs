@@ -231,7 +231,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let nodes = self.nodes(order);
         let summary = nodes.summary::<S::Word>();
         let active = self.record(order)[record::ACTIVE].load();
-        let may_be = P::LAZY && (nodes.low + 1..=nodes.high + 1).contains(&active);
+        let may_be = Self::DEFERS && (nodes.low + 1..=nodes.high + 1).contains(&active);
         if active != 0 && !may_be {
             return Err(Invalid::Active { order, number: active - 1 });
         }
@@ -270,8 +270,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 let is_stored = (words.low..=words.high).contains(&number);
                 let word = if is_stored { self.word(words.at(number)).load() } else { 0 };
                 let has_some = if are_nodes { node::free_nodes(word) != 0 } else { word != 0 };
-                let is_active =
-                    P::LAZY && are_nodes && self.record(order)[record::ACTIVE].load() == number + 1;
+                let is_active = Self::DEFERS
+                    && are_nodes
+                    && self.record(order)[record::ACTIVE].load() == number + 1;
                 if (bit == 1) != has_some && !is_active {
                     return Err(Invalid::Summary { order });
                 }

@@ -1,12 +1,12 @@
 //! Allocating within constraints: addresses, boundaries, larger alignments.
 
-use super::Tree;
 use super::block::Block;
 use super::error::AllocError;
 use super::node::NONE;
 use super::order::Order;
 use super::policy::Policy;
 use super::word::Storage;
+use super::{Taken, Tree};
 use core::ops::Range;
 
 /// Where a block may lie, for [`Tree::allocate_within`].
@@ -109,17 +109,16 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if let Some(boundary) = constraints.boundary.filter(|boundary| size > *boundary) {
             return Err(AllocError::Boundary { leaves, boundary });
         }
-        self.settle();
         let order = size.max(constraints.align);
-        let block =
-            self.claim_within(order, &constraints.range).ok_or_else(|| self.refusal(leaves))?;
-        self.carve(block, leaves);
+        let attempt = || self.claim_within(order, &constraints.range).ok_or(());
+        let taken = self.insist(0, attempt).map_err(|()| self.refusal(leaves))?;
+        self.carve(taken.block, leaves);
         self.count_used(leaves, 1);
-        Ok(block.first())
+        Ok(taken.block.first())
     }
 
     /// Makes the caller the owner of an aligned block of `order` inside `range`.
-    fn claim_within(&self, order: Order, range: &Range<usize>) -> Option<Block> {
+    fn claim_within(&self, order: Order, range: &Range<usize>) -> Option<Taken<'_, S>> {
         let low = range.start.max(self.geometry.first);
         let high = range.end.min(self.geometry.capacity);
         for found in self.orders().skip(order.get() as usize) {
@@ -128,10 +127,11 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             while let Some(block) = self.find(found, from) {
                 let first = block.first().max(low).next_multiple_of(order.leaves());
                 let fits = first + order.leaves() <= high.min(block.end());
+                let transit = fits.then(|| self.transit());
                 if fits && self.claim(block, NONE) {
                     self.give_back(block.first(), first);
                     self.give_back(first + order.leaves(), block.end());
-                    return Some(Block::containing(order, first));
+                    return Some(Taken { block: Block::containing(order, first), transit });
                 }
                 if !fits && block.first() >= low {
                     break;

@@ -15,6 +15,10 @@ pub trait Word: Default + sealed::Sealed {
     /// How many bits the word has.
     const BITS: u32;
 
+    /// Whether threads share it.
+    #[doc(hidden)]
+    const SHARED: bool;
+
     /// Reads the word.
     #[doc(hidden)]
     fn load(&self) -> usize;
@@ -81,6 +85,7 @@ macro_rules! plain {
 
         impl Word for $name {
             const BITS: u32 = <$int>::BITS;
+            const SHARED: bool = false;
 
             #[inline(always)]
             fn load(&self) -> usize {
@@ -175,6 +180,7 @@ macro_rules! atomic {
         // it looks at other words next, which whoever reads it may have changed.
         impl Word for $name {
             const BITS: u32 = <$int>::BITS;
+            const SHARED: bool = true;
 
             #[inline(always)]
             fn load(&self) -> usize {

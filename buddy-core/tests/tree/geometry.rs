@@ -31,7 +31,7 @@ fn centibits<W: Word>(words: usize, leaves: usize) -> u128 {
 }
 
 /// Counts the words as the documentation lists them: two bits a block, a bit a word of those, and
-/// so on up to a single word; nine words for the tree, four for every order.
+/// so on up to a single word; ten words for the tree, four for every order.
 fn counted_words<W: Word>(range: &Range<usize>) -> usize {
     let (first, last) = (range.start, range.end - 1);
     let (nodes, bits) = (W::BITS as usize / 2, W::BITS as usize);
@@ -39,7 +39,7 @@ fn counted_words<W: Word>(range: &Range<usize>) -> usize {
         let leaves = 1_usize << order;
         first.div_ceil(leaves) < range.end / leaves
     };
-    let mut words = 9;
+    let mut words = 10;
     for order in (0..usize::BITS - 2).take_while(has_block) {
         let (mut low, mut high) = ((first >> order) / nodes, (last >> order) / nodes);
         words += 4 + high - low + 1;
@@ -168,7 +168,7 @@ fn large_ranges(highest: u32) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// Exact at 64 Ki leaves from 0: 4.1484 bits in words of 64, 4.1704 in words of 32. A range across
+/// Exact at 64 Ki leaves from 0: 4.1494 bits in words of 64, 4.1709 in words of 32. A range across
 /// a power of two has two words where one would do, in every level; below 2^30 that is 4.26 at most.
 fn bits_a_leaf<W: Word, P: Policy>() {
     let (from_zero, exact) = if W::BITS == 64 { (417, 415) } else { (419, 418) };

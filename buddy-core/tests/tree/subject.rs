@@ -7,6 +7,8 @@ use std::ops::Range;
 
 /// What the storage holds before a tree is built in it, and behind the tree's words.
 const GARBAGE: usize = 0xA5C3_96F1;
+/// Where the tree counts calls: in the lower half of the word those at it, above those that were.
+const TRANSIT: usize = 9;
 /// Words that the storage has too many.
 const SPARE: usize = 3;
 
@@ -45,9 +47,11 @@ impl<'w, W: Word, P: Policy> Subject<'w, W, P> {
         self.model.follow(action, &outcome, !P::LAZY);
     }
 
-    /// The tree's words.
+    /// The tree's words, without the count of calls that are over.
     pub(crate) fn words(&self) -> impl Iterator<Item = usize> {
-        self.storage[..self.storage.len() - SPARE].iter().map(Word::load)
+        let at_it = (1 << (W::BITS / 2)) - 1;
+        let words = self.storage[..self.storage.len() - SPARE].iter().map(Word::load);
+        words.enumerate().map(move |(at, value)| if at == TRANSIT { value & at_it } else { value })
     }
 
     /// Puts the tree back to where its words were these.

@@ -1,0 +1,130 @@
+//! Where blocks come from and go to: the magazine, then the tree.
+
+use super::Heap;
+use super::region::PAGE;
+use crate::class::Class;
+use crate::magazine::{Kept, Magazine};
+use crate::tree::{Policy, Row, Storage, Tree};
+
+impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
+    Heap<S, MIN_BLOCK, P, REGIONS>
+{
+    #[inline(always)]
+    pub(super) fn magazine<'t>(&self, tree: &'t Tree<S, P>) -> Magazine<'t, S::Word> {
+        Magazine::new(tree.words_from(self.tree_words), self.magazine, P::PRECISION)
+    }
+
+    /// Allocates a block of the class at a multiple of `align`: its first leaf.
+    #[inline(always)]
+    pub(super) fn take(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<usize> {
+        if self.is_natural(class, align) {
+            if let Some(first) = self.magazine(tree).take(Self::cpu(), class) {
+                return Some(first);
+            }
+        }
+        self.take_slow(tree, class, align)
+    }
+
+    /// Whether blocks of the class that are aligned in leaf numbers have that alignment by address.
+    #[inline(always)]
+    fn is_natural(&self, class: Class, align: usize) -> bool {
+        align <= MIN_BLOCK || (align <= self.natural && align / MIN_BLOCK <= 1 << class.natural)
+    }
+
+    /// The CPU that the policy says the caller is on.
+    #[inline(always)]
+    fn cpu() -> usize {
+        if P::CPUS <= 1 { 0 } else { P::cpu() % P::CPUS }
+    }
+
+    #[inline(never)]
+    fn take_slow(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<usize> {
+        let magazine = self.magazine(tree);
+        let is_natural = self.is_natural(class, align);
+        if is_natural && magazine.has(class) {
+            let taken = magazine.take_marked(Self::cpu(), class);
+            let taken = taken.or_else(|| self.take_row(tree, class));
+            if taken.is_some() {
+                return taken;
+            }
+        }
+        let take = || self.take_from_tree(tree, class.leaves, align, is_natural);
+        take().or_else(|| {
+            // What rests may be in the way.
+            magazine.press();
+            self.settle_magazine(tree);
+            let taken = take();
+            magazine.relax();
+            taken
+        })
+    }
+
+    /// Allocates several blocks of the class, of which all but one go to the magazine.
+    fn take_row(&self, tree: &Tree<S, P>, class: Class) -> Option<usize> {
+        let magazine = self.magazine(tree);
+        if magazine.is_short() {
+            return None;
+        }
+        // The blocks are in this call's hands until they rest.
+        let _transit = tree.transit();
+        let most = magazine.appetite(Self::cpu(), class);
+        // No more than 1/64 of the range.
+        let modest = 1 << tree.max_order().get().saturating_sub(class.natural + 6).min(16);
+        let row = tree.allocate_row(class.leaves, most.min(modest))?;
+        Some(magazine.load(Self::cpu(), class, row, |row| tree.free_row(row)))
+    }
+
+    fn take_from_tree(
+        &self,
+        tree: &Tree<S, P>,
+        leaves: usize,
+        align: usize,
+        is_natural: bool,
+    ) -> Option<usize> {
+        let taken = if is_natural { tree.allocate_exact(leaves).ok() } else { None };
+        if taken.is_some() {
+            return taken;
+        }
+        if align > MIN_BLOCK {
+            return self.allocate_aligned(tree, leaves, align);
+        }
+        // The last resort is not aligned by nature, which small blocks are (`BuddyAllocator`).
+        if leaves > PAGE / MIN_BLOCK { tree.allocate_anywhere(leaves).ok() } else { None }
+    }
+
+    /// Frees the block of the class at `first`, if it is one.
+    #[inline(always)]
+    pub(super) fn give(&self, tree: &Tree<S, P>, first: usize, class: Class) -> bool {
+        match self.magazine(tree).keep(first, class) {
+            Kept::Yes => true,
+            Kept::Before => false,
+            Kept::No => self.give_slow(tree, first, class),
+        }
+    }
+
+    #[inline(never)]
+    fn give_slow(&self, tree: &Tree<S, P>, first: usize, class: Class) -> bool {
+        let magazine = self.magazine(tree);
+        if magazine.has(class) {
+            if !tree.has_block(first, class.leaves) {
+                return false;
+            }
+            match magazine.adopt(first, class, |row| tree.free_row(row)) {
+                Kept::Yes => return true,
+                Kept::Before => return false,
+                Kept::No => magazine.forget(first, class),
+            }
+        }
+        tree.free_sized(first, class.leaves).is_ok()
+    }
+
+    /// Whether a block of the class is allocated at `first`, and does not rest.
+    pub(super) fn is_held(&self, tree: &Tree<S, P>, first: usize, class: Class) -> bool {
+        tree.has_block(first, class.leaves) && !self.magazine(tree).holds(first, class)
+    }
+
+    /// Gives what rests to the tree.
+    pub(super) fn settle_magazine(&self, tree: &Tree<S, P>) {
+        self.magazine(tree).drain(|row: Row| tree.free_row(row));
+    }
+}

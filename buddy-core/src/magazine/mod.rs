@@ -1,0 +1,368 @@
+//! Magazines: freed blocks kept by size, to be handed out again without a change of the tree.
+//!
+//! A tree records 32 neighbouring blocks (16 in 32-bit words) in one word. A *row* of a magazine
+//! stands for such a word of nodes, and has a bit for each of its blocks that rests. Taking a block
+//! clears a bit, keeping it sets the bit again, and a bit that is set already is a second free. So a
+//! request that is served from a row reads and writes one word. To the tree a resting block is
+//! allocated.
+//!
+//! Each size class has several rows (a power of two, the *ways*); which one a word of nodes goes to
+//! is told by its number, so there is one place to look for a block, whoever frees it. Rows are
+//! stocked with many blocks at once from the tree, and given back to it with all they hold when
+//! another word of nodes wants the place, or memory runs short.
+//!
+//! - **M1** A bit of RESTING stands for a block of the row's class that is allocated to the tree and
+//!   belongs to nobody: whoever clears it owns the block. While BUSY is set the blocks are the hands'
+//!   of whoever set it.
+//! - **M2** A bit of MEMBERS stands for a block that is allocated to the tree with exactly the size
+//!   of the row's class. Only the block's owner sets it, and clears it before the block becomes
+//!   something else. (So a free of a member is valid unless it rests, without a look at the tree.)
+//! - **M3** While PRESSURE is not 0, rows get no blocks: what is freed goes to the tree.
+//!
+//! Marks (which ways of a class have resting blocks) and hints (where a lane took its last block, and
+//! how many it should stock next) may be wrong; only time is lost then.
+
+mod row;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use shape::Shape;
+
+use crate::class::Class;
+use crate::tree::{Order, Row, Word};
+use row::{Place, RowWords, State};
+use shape::PRESSURE;
+
+/// What became of a block that was to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It rests.
+    Yes,
+    /// It rests already: it was freed before.
+    Before,
+    /// It does not rest.
+    No,
+}
+
+/// A magazine in its words.
+pub(crate) struct Magazine<'w, W> {
+    words: &'w [W],
+    shape: Shape,
+    /// The policy's: a constant wherever this is inlined.
+    precision: u32,
+}
+
+/// Where blocks may rest.
+struct Seat<'w, W> {
+    way: usize,
+    row: RowWords<'w, W>,
+    place: Place,
+}
+
+/// The part of a hint that is a way; the rest is how many blocks to stock.
+const WAY_BITS: u32 = 7;
+
+impl<'w, W: Word> Magazine<'w, W> {
+    /// The magazine of that shape at the beginning of the words, for classes of `precision`.
+    #[inline(always)]
+    pub(crate) const fn new(words: &'w [W], shape: Shape, precision: u32) -> Self {
+        Self { words, shape, precision }
+    }
+
+    /// Whether blocks of the class can rest.
+    #[inline(always)]
+    pub(crate) const fn has(&self, class: Class) -> bool {
+        class.index < self.shape.classes
+    }
+
+    #[inline(always)]
+    fn row(&self, way: usize, class: Class) -> Option<RowWords<'w, W>> {
+        let at = self.shape.row(way, class.index);
+        match self.words.get(at..at + shape::ROW) {
+            Some([members, resting]) => Some(RowWords { members, resting }),
+            _ => None,
+        }
+    }
+
+    /// The lane of a CPU.
+    #[inline(always)]
+    fn lane(&self, cpu: usize) -> usize {
+        if cpu < self.shape.lanes { cpu } else { cpu % self.shape.lanes }
+    }
+
+    #[inline(always)]
+    fn hint(&self, cpu: usize, class: Class) -> Option<&'w W> {
+        self.words.get(self.shape.hint(self.lane(cpu), class.index))
+    }
+
+    /// The row where the block of the class at `first` would rest; `None` if it is not aligned by
+    /// nature, as one that grew may be, or too far out.
+    #[inline(always)]
+    fn seat(&self, first: usize, class: Class) -> Option<Seat<'w, W>> {
+        let index = first >> class.natural;
+        if index << class.natural != first || !self.has(class) {
+            return None;
+        }
+        let block = 1 << (index as u32 & (State::<W>::NODES - 1));
+        self.seats(index >> State::<W>::NODES.ilog2(), block, class)
+    }
+
+    /// The same for several blocks of a word of nodes.
+    #[inline(always)]
+    fn seats(&self, number: usize, blocks: usize, class: Class) -> Option<Seat<'w, W>> {
+        let way = number & (self.shape.ways() - 1);
+        let tag = State::<W>::tag(number, self.shape.way_shift)?;
+        Some(Seat { way, row: self.row(way, class)?, place: Place { tag, blocks } })
+    }
+
+    /// Takes a block of the class from the row that the lane used last: its first leaf.
+    #[inline(always)]
+    pub(crate) fn take(&self, cpu: usize, class: Class) -> Option<usize> {
+        if !self.has(class) {
+            return None;
+        }
+        let way = self.hint(cpu, class)?.load() & (self.shape.ways() - 1);
+        self.take_from(way, class)
+    }
+
+    /// Takes the lowest block of a row.
+    #[inline(always)]
+    fn take_from(&self, way: usize, class: Class) -> Option<usize> {
+        let state = self.row(way, class)?.take().ok()?;
+        let number = State::<W>::number(state, way, self.shape.way_shift);
+        let index = (number << State::<W>::NODES.ilog2()) + state.trailing_zeros() as usize;
+        Some(index << class.natural)
+    }
+
+    /// Takes a block of the class from any row, and makes it the one that the lane uses.
+    pub(crate) fn take_marked(&self, cpu: usize, class: Class) -> Option<usize> {
+        let marks = self.words.get(Shape::marks(class.index)).filter(|_| self.has(class))?;
+        let start = self.lane(cpu) * self.shape.ways() / self.shape.lanes;
+        // Every way once from the lane's own on.
+        for way in (0..self.shape.ways()).map(|way| (start + way) & (self.shape.ways() - 1)) {
+            if marks.load() >> way & 1 == 0 {
+                continue;
+            }
+            if let Some(first) = self.take_from(way, class) {
+                self.point(cpu, class, way, None);
+                return Some(first);
+            }
+            // Whoever keeps a block in the row after this reading of it sees that the mark is gone.
+            marks.clear(1 << way);
+            let row = self.row(way, class)?;
+            if row.resting.reread() & State::<W>::BLOCKS != 0 {
+                marks.set(1 << way);
+            }
+        }
+        None
+    }
+
+    /// Notes which way the lane uses, and how many blocks it should stock next.
+    fn point(&self, cpu: usize, class: Class, way: usize, stock: Option<usize>) {
+        if let Some(hint) = self.hint(cpu, class) {
+            let stock = stock.unwrap_or(hint.load() >> WAY_BITS);
+            hint.store(stock.min(State::<W>::NODES as usize) << WAY_BITS | way);
+        }
+    }
+
+    #[inline(always)]
+    fn mark(&self, way: usize, class: Class) {
+        if let Some(marks) = self.words.get(Shape::marks(class.index)) {
+            if marks.load() >> way & 1 == 0 {
+                marks.set(1 << way);
+            }
+        }
+    }
+
+    /// Keeps a block of the class, which the caller gives up, if it is a member of its row: of others
+    /// nothing is known.
+    #[inline(always)]
+    pub(crate) fn keep(&self, first: usize, class: Class) -> Kept {
+        match self.seat(first, class) {
+            Some(Seat { way, row, place }) if row.has_members(place) => {
+                self.lay(way, &row, place, class)
+            }
+            _ => Kept::No,
+        }
+    }
+
+    /// Lays blocks to rest in a row that stands for their word of nodes.
+    #[inline(always)]
+    fn lay(&self, way: usize, row: &RowWords<'w, W>, place: Place, class: Class) -> Kept {
+        match row.lay(place) {
+            Ok(old) => {
+                if old & State::<W>::BLOCKS == 0 {
+                    self.mark(way, class);
+                }
+                Kept::Yes
+            }
+            Err(old) if RowWords::<W>::rests(old, place) => Kept::Before,
+            Err(_) => Kept::No,
+        }
+    }
+
+    /// Whether the block of the class at `first` rests.
+    pub(crate) fn holds(&self, first: usize, class: Class) -> bool {
+        self.seat(first, class).is_some_and(|seat| seat.row.has_resting(seat.place))
+    }
+
+    /// Keeps a block of the class that is allocated to the tree, and that the caller gives up,
+    /// member or not. `give` gets what the row held for another word of nodes.
+    pub(crate) fn adopt(&self, first: usize, class: Class, give: impl FnMut(Row)) -> Kept {
+        let seat = self.seat(first, class);
+        seat.map_or(Kept::No, |seat| self.stock(&seat, seat.place.blocks, class, give))
+    }
+
+    /// How many blocks of the class the lane should take from the tree at once.
+    pub(crate) fn appetite(&self, cpu: usize, class: Class) -> usize {
+        let hint = self.hint(cpu, class).map_or(0, Word::load);
+        (hint >> WAY_BITS).max(1)
+    }
+
+    /// Keeps all blocks of a row from the tree but the lowest, which is the caller's: its first leaf.
+    /// All become members. `give` gets what cannot be kept. The lane will want more next time.
+    pub(crate) fn load(
+        &self,
+        cpu: usize,
+        class: Class,
+        row: Row,
+        mut give: impl FnMut(Row),
+    ) -> usize {
+        let rest = row.blocks & row.blocks.wrapping_sub(1);
+        let seat = if self.has(class) { self.seats(row.number, row.blocks, class) } else { None };
+        let stocked = |seat: &Seat<'w, W>| self.stock(seat, rest, class, &mut give) == Kept::Yes;
+        match seat.filter(stocked) {
+            Some(seat) => {
+                let next = self.appetite(cpu, class) * 2;
+                self.point(cpu, class, seat.way, Some(next));
+            }
+            None if rest != 0 => give(Row { blocks: rest, ..row }),
+            None => {}
+        }
+        let index =
+            (row.number << State::<W>::NODES.ilog2()) + row.blocks.trailing_zeros() as usize;
+        index << class.natural
+    }
+
+    /// Makes blocks members of their row, and those of `resting` rest.
+    fn stock(
+        &self,
+        seat: &Seat<'w, W>,
+        resting: usize,
+        class: Class,
+        mut give: impl FnMut(Row),
+    ) -> Kept {
+        let Seat { way, row, place } = seat;
+        let lying = Place { blocks: resting, ..*place };
+        let old = row.resting.load();
+        let is_of_others = !State::<W>::is_of(old, place.tag);
+        if RowWords::<W>::rests(old, lying) {
+            return Kept::Before;
+        }
+        // Not for nothing is another word of nodes sent away.
+        let is_in_the_way = is_of_others && resting == 0 && old & State::<W>::BLOCKS != 0;
+        if is_in_the_way || self.is_short() {
+            return Kept::No;
+        }
+        row.enroll(*place);
+        let kept = if !is_of_others {
+            self.lay(*way, row, lying, class)
+        } else if self.empty(row, *way, class, place.tag | resting, &mut give) {
+            self.mark(*way, class);
+            Kept::Yes
+        } else {
+            Kept::No
+        };
+        if kept != Kept::Yes {
+            row.dismiss(*place);
+        } else if self.is_short() {
+            // Whoever is short of memory may have emptied the row before (M3).
+            self.empty(row, *way, class, 0, give);
+        }
+        kept
+    }
+
+    /// The block of the class at `first`, which the caller owns, is about to become something else.
+    pub(crate) fn forget(&self, first: usize, class: Class) {
+        if let Some(seat) = self.seat(first, class) {
+            seat.row.dismiss(seat.place);
+        }
+    }
+
+    /// Gives what rests in a row to `give`, and leaves the row in state `next`; says whether it could:
+    /// not if another call is at it.
+    fn empty(
+        &self,
+        row: &RowWords<'w, W>,
+        way: usize,
+        class: Class,
+        next: usize,
+        mut give: impl FnMut(Row),
+    ) -> bool {
+        let Ok(old) = row.seize(next) else { return false };
+        let blocks = old & State::<W>::BLOCKS;
+        if blocks != 0 {
+            row.dismiss(Place { tag: old & !State::<W>::BLOCKS, blocks });
+            if let Some(order) = Order::new(class.natural) {
+                let number = State::<W>::number(old, way, self.shape.way_shift);
+                give(Row { order, leaves: class.leaves, number, blocks });
+            }
+            row.resting.store(next);
+        }
+        true
+    }
+
+    /// Notes that the caller is short of memory, until [`Self::relax`].
+    pub(crate) fn press(&self) {
+        if let Some(pressure) = self.words.get(PRESSURE) {
+            pressure.add(1);
+        }
+    }
+
+    /// Ends what [`Self::press`] began.
+    pub(crate) fn relax(&self) {
+        if let Some(pressure) = self.words.get(PRESSURE) {
+            pressure.sub(1);
+        }
+    }
+
+    /// Whether anybody is short of memory.
+    pub(crate) fn is_short(&self) -> bool {
+        self.words.get(PRESSURE).is_none_or(|pressure| pressure.load() != 0)
+    }
+
+    /// Gives everything that rests to `give`. O(rows).
+    pub(crate) fn drain(&self, mut give: impl FnMut(Row)) {
+        for (way, class, row) in self.rows() {
+            // Read by a change: whoever keeps a block here after it sees the pressure (M3).
+            if row.resting.reread() != 0 {
+                self.empty(&row, way, class, 0, &mut give);
+            }
+        }
+        // Whoever stocks next begins with little.
+        for lane in 0..self.shape.lanes {
+            let hints = self.words.iter().skip(self.shape.hint(lane, 0));
+            hints.take(self.shape.classes).for_each(|hint| hint.store(0));
+        }
+    }
+
+    /// Leaves of resting blocks. O(rows).
+    pub(crate) fn resting(&self) -> usize {
+        let count = |resting: usize| (resting & State::<W>::BLOCKS).count_ones() as usize;
+        self.rows().map(|(_, class, row)| count(row.resting.load()) * class.leaves).sum()
+    }
+
+    /// Makes it an empty one, whatever the words hold.
+    pub(crate) fn clear(&self) {
+        self.words.iter().take(self.shape.words()).for_each(|word| word.store(0));
+    }
+
+    fn rows(&self) -> impl Iterator<Item = (usize, Class, RowWords<'w, W>)> + use<'_, 'w, W> {
+        let classes = 0..self.shape.classes;
+        classes.flat_map(move |index| {
+            let class = Class::at(index, self.precision);
+            (0..self.shape.ways()).filter_map(move |way| Some((way, class, self.row(way, class)?)))
+        })
+    }
+}

@@ -1,0 +1,162 @@
+//! A row: two words of the same form, which say which word of nodes the row stands for, and of each
+//! of its blocks whether it is a member, and whether it rests.
+//!
+//! ```text
+//! | BUSY: 1 bit | tag: half the bits less one | a bit a node: half the bits |
+//! ```
+
+use crate::tree::Word;
+use core::marker::PhantomData;
+
+/// The bits of blocks, and of what is above them.
+pub(super) struct State<W>(PhantomData<W>);
+
+impl<W: Word> State<W> {
+    /// How many nodes a word has.
+    pub(super) const NODES: u32 = W::BITS / 2;
+    /// The bits of the blocks.
+    pub(super) const BLOCKS: usize = (1 << Self::NODES) - 1;
+    /// Whoever sets this bit gives the row's blocks away; until then nobody else changes the row.
+    pub(super) const BUSY: usize = 1 << (W::BITS - 1);
+    /// Tags are smaller.
+    const TAGS: usize = 1 << (Self::NODES - 1);
+
+    /// The tag of a word of nodes, in its place; `None` if the number is too large for one. 0 is the
+    /// tag of no word.
+    #[inline(always)]
+    pub(super) const fn tag(number: usize, way_shift: u32) -> Option<usize> {
+        let tag = (number >> way_shift) + 1;
+        if tag < Self::TAGS { Some(tag << Self::NODES) } else { None }
+    }
+
+    /// The number of the word of nodes, of the words that go to that way.
+    #[inline(always)]
+    pub(super) const fn number(state: usize, way: usize, way_shift: u32) -> usize {
+        (((state & !Self::BUSY) >> Self::NODES).wrapping_sub(1) << way_shift) | way
+    }
+
+    /// Whether the state is of that tag, and not busy.
+    #[inline(always)]
+    pub(super) const fn is_of(state: usize, tag: usize) -> bool {
+        (state ^ tag) >> Self::NODES == 0
+    }
+
+    /// Whether the state is of that tag, busy or not.
+    #[inline(always)]
+    pub(super) const fn is_of_any(state: usize, tag: usize) -> bool {
+        Self::is_of(state & !Self::BUSY, tag)
+    }
+}
+
+/// Blocks of a word of nodes: its tag, and their bits.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) tag: usize,
+    pub(super) blocks: usize,
+}
+
+/// The words of a row.
+pub(super) struct RowWords<'w, W> {
+    pub(super) members: &'w W,
+    pub(super) resting: &'w W,
+}
+
+impl<W: Word> RowWords<'_, W> {
+    /// Whether all the blocks are members.
+    #[inline(always)]
+    pub(super) fn has_members(&self, place: Place) -> bool {
+        let members = self.members.load();
+        State::<W>::is_of(members, place.tag) && members & place.blocks == place.blocks
+    }
+
+    /// Whether any of the blocks rests.
+    pub(super) fn has_resting(&self, place: Place) -> bool {
+        Self::rests(self.resting.load(), place)
+    }
+
+    /// Whether any of the blocks rests in that state.
+    pub(super) fn rests(resting: usize, place: Place) -> bool {
+        State::<W>::is_of_any(resting, place.tag) && resting & place.blocks != 0
+    }
+
+    /// Makes blocks members that the caller owns.
+    pub(super) fn enroll(&self, place: Place) {
+        // What was a member for another word of nodes is forgotten.
+        let _ = self.members.update(|old| {
+            let others = if State::<W>::is_of(old, place.tag) { old } else { place.tag };
+            Some(others | place.blocks)
+        });
+    }
+
+    /// Ends the membership of blocks that the caller owns.
+    pub(super) fn dismiss(&self, place: Place) {
+        let _ = self.members.update(|old| {
+            let are_members = State::<W>::is_of(old, place.tag) && old & place.blocks != 0;
+            are_members.then_some(old & !place.blocks)
+        });
+    }
+
+    /// Makes blocks rest that do not, if the row stands for their word of nodes and nobody empties
+    /// it; returns the state before.
+    #[inline(always)]
+    pub(super) fn lay(&self, place: Place) -> Result<usize, usize> {
+        self.resting.update(|old| {
+            let is_free = State::<W>::is_of(old, place.tag) && old & place.blocks == 0;
+            is_free.then_some(old | place.blocks)
+        })
+    }
+
+    /// Takes the lowest block that rests; returns the state before.
+    #[inline(always)]
+    pub(super) fn take(&self) -> Result<usize, usize> {
+        self.resting.update(|old| {
+            let has_some = old & State::<W>::BLOCKS != 0 && old & State::<W>::BUSY == 0;
+            has_some.then_some(old & old.wrapping_sub(1))
+        })
+    }
+
+    /// Leaves the row in state `next` if nothing rests in it; else makes it busy, and what rests the
+    /// caller's, who ends that by a store of `next`. Returns the state before; `Err` if it was busy.
+    pub(super) fn seize(&self, next: usize) -> Result<usize, usize> {
+        self.resting.update(|old| {
+            let has_some = old & State::<W>::BLOCKS != 0;
+            let seized = if has_some { old | State::<W>::BUSY } else { next };
+            (old & State::<W>::BUSY == 0).then_some(seized)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{Plain, Plain32};
+
+    fn check<W: Word>(most: usize) {
+        for way_shift in 0..=5 {
+            for number in (0..200).chain(most - 100..most) {
+                let Some(tag) = State::<W>::tag(number, way_shift) else {
+                    panic!("{number} has no tag");
+                };
+                let way = number & ((1 << way_shift) - 1);
+                let full = tag | State::<W>::BLOCKS;
+                assert_eq!(State::<W>::number(full, way, way_shift), number);
+                assert_eq!(State::<W>::number(full | State::<W>::BUSY, way, way_shift), number);
+                assert!(State::<W>::is_of(full, tag) && !State::<W>::is_of(0, tag));
+                assert!(!State::<W>::is_of(full | State::<W>::BUSY, tag));
+                assert!(State::<W>::is_of_any(full | State::<W>::BUSY, tag));
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_of_nodes_is_told_by_way_and_tag() {
+        check::<Plain32>((1 << 15) - 1);
+        check::<Plain>((1 << (usize::BITS / 2 - 1)) - 1);
+    }
+
+    #[test]
+    fn far_out_words_have_no_tag() {
+        assert_eq!(State::<Plain32>::tag((1 << 15) - 1, 0), None);
+        assert_eq!(State::<Plain32>::tag(usize::MAX >> 4, 3), None);
+    }
+}
