@@ -2,6 +2,9 @@
 
 #![no_std]
 
+#[cfg(all(feature = "hosted", target_os = "linux"))]
+extern crate std;
+
 mod error;
 mod hook;
 #[cfg(all(feature = "hosted", target_os = "linux"))]
@@ -18,7 +21,7 @@ mod shared;
 
 pub use error::InitError;
 #[cfg(all(feature = "hosted", target_os = "linux"))]
-pub use hosted::HostedHeap;
+pub use hosted::{HostedHeap, PerThread};
 #[cfg(target_has_atomic = "ptr")]
 pub use lock::Spin;
 pub use lock::{NoLock, RawLock};

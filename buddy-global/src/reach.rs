@@ -61,14 +61,16 @@ pub(crate) trait Reach<const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> 
             return ptr::null_mut();
         };
         // SAFETY: if this succeeds, the caller does not use the old pointer any more.
-        match self.with(|heap| unsafe { heap.grow(block, old, new) }) {
-            Ok(block) => block.cast().as_ptr(),
+        let resize = || self.with(|heap| unsafe { heap.grow(block, old, new) });
+        let resized = match resize() {
+            Ok(resized) => Some(resized),
             Err(AllocError::Block(_)) => {
                 self.note_refused();
-                ptr::null_mut()
+                None
             }
-            Err(_) => ptr::null_mut(),
-        }
+            Err(_) => self.hook().retry(new, || resize().ok()),
+        };
+        resized.map_or(ptr::null_mut(), |resized| resized.cast().as_ptr())
     }
 }
 

@@ -1,13 +1,16 @@
 //! The heap of a hosted program: memory of the operating system.
 
+mod lanes;
 mod system;
 mod trim;
+
+pub use lanes::PerThread;
 
 use crate::hook::{Hook, OutOfMemory};
 use crate::late::Late;
 use crate::reach::{Reach, public_calls};
 use buddy_core::tree::Invalid;
-use buddy_core::{Atomic, FreeError, Heap, Lazy, Policy, Statistics};
+use buddy_core::{Atomic, FreeError, Heap, Policy, Statistics};
 use core::alloc::{GlobalAlloc, Layout};
 use core::fmt;
 use core::ptr::NonNull;
@@ -25,14 +28,14 @@ const GIVE_BACK_FROM: usize = 256 << 10;
 /// it reserves from the system, which gives it memory page by page, as it is used.
 ///
 /// - `MIN_BLOCK`: bytes of the smallest block, a power of two and at least 8.
-/// - `P`: when freed blocks are merged, and which CPU a call is on; see [`Policy`].
+/// - `P`: when freed blocks are merged, and which lane a call takes; see [`Policy`].
 ///
 /// Blocks from a size on ([`Self::giving_back_from`]) go back to the system when they are freed.
 /// What many smaller ones leave behind goes back by [`Self::trim`].
 ///
 /// It allocates in signal handlers, too, and in a child process after `fork`, whatever the parent's
 /// other threads were doing: at worst a block that one of them had in its hands is lost to the child.
-pub struct HostedHeap<const MIN_BLOCK: usize = 16, P: Policy = Lazy> {
+pub struct HostedHeap<const MIN_BLOCK: usize = 16, P: Policy = PerThread> {
     heap: Late<Shared<MIN_BLOCK, P>>,
     limit: usize,
     give_back_from: usize,
