@@ -160,7 +160,7 @@ pub(crate) fn assert_all_is_given_back(used: impl Fn() -> usize) {
 /// What a pool's threads leave to each other to free, they free some rounds later; a round allocates
 /// a hundred times as much.
 fn assert_pools_are_given_back(used: impl Fn() -> usize) {
-    const LEFT: usize = 16 << 10;
+    const LEFT: usize = 64 << 10;
     assert_eq!(share_out(1), 20_000);
     let before = used();
     for round in 0..8 {
