@@ -97,20 +97,33 @@ fn count_words(seed: u64) -> BTreeMap<String, usize> {
     sorted
 }
 
-/// Sorts and groups in a pool of threads that steal each other's work.
+/// Sorts and groups in a pool of threads that steal each other's work, and waits for the threads' end:
+/// they free some of what they have in the very last moment.
 fn share_out(seed: u64) -> usize {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(THREADS).build().unwrap();
-    pool.install(|| {
-        let mut words: Vec<String> =
-            (0..20_000_u64).into_par_iter().map(|n| Numbers(seed ^ (n << 20)).word()).collect();
-        words.par_sort();
-        let lengths =
-            words.par_iter().fold(HashMap::new, |mut lengths: HashMap<usize, Vec<&str>>, word| {
-                lengths.entry(word.len()).or_default().push(word);
-                lengths
-            });
-        lengths.map(|lengths| lengths.values().map(Vec::len).sum::<usize>()).sum()
-    })
+    let mut threads = Vec::new();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(THREADS).spawn_handler(|thread| {
+        threads.push(thread::spawn(|| thread.run()));
+        Ok(())
+    });
+    let pool = pool.build().unwrap();
+    let sum = pool.install(|| sort_and_group(seed));
+    drop(pool);
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    sum
+}
+
+fn sort_and_group(seed: u64) -> usize {
+    let numbers = (0..20_000_u64).into_par_iter();
+    let mut words: Vec<String> = numbers.map(|n| Numbers(seed ^ (n << 20)).word()).collect();
+    words.par_sort();
+    let group = |mut lengths: HashMap<usize, Vec<String>>, word: &String| {
+        lengths.entry(word.len()).or_default().push(word.clone());
+        lengths
+    };
+    let groups = words.par_iter().fold(HashMap::new, group);
+    groups.map(|lengths| lengths.values().map(Vec::len).sum::<usize>()).sum()
 }
 
 /// Threads that work, and one that merges and frees what the others allocated.
