@@ -302,7 +302,7 @@ fn run_on_stretches<W: ZeroedWord, const MIN_BLOCK: usize, P: Policy>(
     let backing = Backing::new(offset + total);
     let words = Heap::<&mut [W], MIN_BLOCK, P>::metadata_words(2 * total.max(MIN_BLOCK));
     let mut metadata: Vec<W> = (0..words).map(|_| W::default()).collect();
-    let mut heap: Heap<&mut [W], MIN_BLOCK, P> = Heap::new(metadata.as_mut_slice()).unwrap();
+    let heap: Heap<&mut [W], MIN_BLOCK, P> = Heap::new(metadata.as_mut_slice()).unwrap();
     let (mut at, mut usable, mut given) = (offset, 0, Vec::<Range<usize>>::new());
     for (gap, len) in stretches {
         at += gap;

@@ -3,6 +3,7 @@
 use super::Heap;
 use super::region::Region;
 use crate::tree::{Order, Policy, Storage, Tree};
+use core::sync::atomic::Ordering::Relaxed;
 
 /// How many aligned places are tried one by one where no free block is large enough to be aligned
 /// by nature. Bounds the cost of a request that cannot be served.
@@ -24,7 +25,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         leaves: usize,
         align: usize,
     ) -> Option<usize> {
-        if align <= self.natural {
+        if align <= self.natural.load(Relaxed) {
             let order = Order::for_leaves(align / MIN_BLOCK)?;
             if let Ok(first) = tree.allocate_aligned(leaves, order) {
                 return Some(first);
@@ -41,8 +42,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         leaves: usize,
         align: usize,
     ) -> Option<usize> {
-        let regions = self.regions.as_slice().iter();
-        let places = regions.flat_map(|region| region.aligned_leaves(align, leaves, MIN_BLOCK));
+        let places =
+            self.regions.iter().flat_map(|region| region.aligned_leaves(align, leaves, MIN_BLOCK));
         places.take(PLACES).find(|first| tree.allocate_at(*first, leaves).is_ok())
     }
 
@@ -64,7 +65,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     pub(super) fn served_alignment(&self, leaves: usize) -> usize {
         let has_place = |align: &usize| {
             let places = |region: &Region| region.aligned_leaves(*align, leaves, MIN_BLOCK).next();
-            self.regions.as_slice().iter().any(|region| places(region).is_some())
+            self.regions.iter().any(|region| places(&region).is_some())
         };
         let alignments = (0..usize::BITS).rev().map(|shift| 1 << shift);
         alignments.take_while(|align| *align >= MIN_BLOCK).find(has_place).unwrap_or(MIN_BLOCK)

@@ -1,12 +1,16 @@
 //! Making heaps, and giving them memory.
 
-use super::region::{Regions, Span};
-use super::{BuildError, ExclusiveStorage, Heap, RegionError, ZeroedWord};
+use super::region::Region;
+use super::regions::{Change, Regions};
+use super::span::{PAGE, Span};
+use super::{BuildError, ExclusiveStorage, Heap, ZeroedWord, zeros};
 use crate::magazine::{Magazine, Shape};
 use crate::tree::{Policy, Storage, Tree, Word};
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use core::slice;
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering::{Relaxed, Release};
 
 /// The alignment that any memory has.
 const ANY_ALIGNMENT: usize = 1 << (usize::BITS - 1);
@@ -35,8 +39,9 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             tree: None,
             magazine: Shape::NONE,
             tree_words: 0,
+            zero_words: 0,
             regions: Regions::new(),
-            natural: ANY_ALIGNMENT,
+            natural: AtomicUsize::new(ANY_ALIGNMENT),
         }
     }
 
@@ -46,16 +51,17 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     pub const fn metadata_words(bytes: usize) -> usize {
         match bytes / MIN_BLOCK {
             0 => usize::MAX,
-            leaves => Self::with_magazine(leaves, Tree::<S, P>::metadata_words_for(leaves)),
+            leaves => Self::with_extras(leaves, Tree::<S, P>::metadata_words_for(leaves)),
         }
     }
 
-    /// The words of a tree of `tree_words` words over `leaves` leaves, and of its magazine.
-    pub(super) const fn with_magazine(leaves: usize, tree_words: usize) -> usize {
+    /// The words of a tree of `tree_words` words over `leaves` leaves, and of what is kept behind it.
+    pub(super) const fn with_extras(leaves: usize, tree_words: usize) -> usize {
+        let words = tree_words.saturating_add(zeros::words_for::<S::Word>(leaves));
         if P::LAZY {
-            tree_words.saturating_add(Shape::words_for::<S::Word>(leaves, tree_words))
+            words.saturating_add(Shape::words_for::<S::Word>(leaves, words))
         } else {
-            tree_words
+            words
         }
     }
 
@@ -64,15 +70,21 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     fn with_tree(tree: Tree<S, P>, zeroed: bool) -> Self {
         let tree_words = tree.own_words();
         let spare = tree.words_from(tree_words);
+        let leaves = tree.capacity_end() - tree.range().start;
+        let zero_words = zeros::words_for::<S::Word>(leaves).min(spare.len());
+        let (zero_bits, spare) = spare.split_at(zero_words);
         let magazine = if P::LAZY {
             Shape::fitting::<S::Word>(spare.len(), tree.max_order(), P::PRECISION, P::CPUS)
         } else {
             Shape::NONE
         };
         if !zeroed {
+            for word in zero_bits {
+                word.store(0);
+            }
             Magazine::new(spare, magazine, P::PRECISION).clear();
         }
-        Self { tree: Some(tree), magazine, tree_words, ..Self::empty() }
+        Self { tree: Some(tree), magazine, tree_words, zero_words, ..Self::empty() }
     }
 
     /// The limit of what the words can number.
@@ -102,16 +114,21 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let range = first..first.saturating_add(span.leaves(MIN_BLOCK));
         let tree =
             if zeroed { Tree::new_zeroed(storage, range) } else { Tree::new(storage, range) }?;
-        let mut heap = Self::with_tree(tree, zeroed);
-        heap.enter(span, first, false);
+        let heap = Self::with_tree(tree, zeroed);
+        let Span { base, bytes } = span;
+        let leaves = span.leaves(MIN_BLOCK);
+        if let Some(change) = heap.regions.change() {
+            heap.enter(&change, Region { base, first, leaves, bytes, extendable: false });
+        }
         Ok(heap)
     }
 
-    fn enter(&mut self, span: Span, first: usize, extendable: bool) {
-        self.regions.enter(span, first, extendable);
-        if let Some(region) = self.regions.as_slice().last() {
-            self.natural = self.natural.min(region.natural_alignment(MIN_BLOCK));
-        }
+    /// Adds a region whose numbers are its own; whether the table has room.
+    pub(super) fn enter(&self, change: &Change<'_, MIN_BLOCK, REGIONS>, region: Region) -> bool {
+        // Blocks of the region come after this, so whoever has one knows how far it is aligned.
+        let natural = self.natural.load(Relaxed).min(region.natural_alignment(MIN_BLOCK));
+        self.natural.store(natural, Release);
+        change.enter(region)
     }
 }
 
@@ -132,116 +149,10 @@ impl<S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usiz
         // A leaf takes more than 4 bits.
         let limit = words.saturating_mul(<S::Word as Word>::BITS as usize / 4);
         let fits =
-            |leaves| Self::with_magazine(leaves, Tree::<S, P>::metadata_words(0..leaves)) <= words;
+            |leaves| Self::with_extras(leaves, Tree::<S, P>::metadata_words(0..leaves)) <= words;
         let leaves = largest(limit.min(Self::most_leaves()), fits).max(1);
         let tree = Tree::reserved(storage, 0..leaves)?;
         Ok(Self::with_tree(tree, false))
-    }
-
-    /// Adds memory; returns how many bytes became usable. O(orders).
-    ///
-    /// ```
-    /// use buddy_core::{Heap, Plain};
-    /// use core::mem::MaybeUninit;
-    ///
-    /// type TwoRegions = Heap<[Plain; 100], 64>;
-    /// let mut heap = TwoRegions::new([const { Plain::zero() }; 100])?;
-    /// for bytes in [3000, 5000] {
-    ///     let memory = vec![MaybeUninit::uninit(); bytes].leak();
-    ///     assert!(heap.add(memory)? > bytes - 128);
-    /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// If the region is too small for a block, or the heap has no room for it in its metadata or
-    /// its table of regions; nothing has changed then.
-    pub fn add(&mut self, region: &'static mut [MaybeUninit<u8>]) -> Result<usize, RegionError> {
-        let len = region.len();
-        // SAFETY: borrowed for ever and from now on used by the heap only.
-        unsafe { self.add_memory(NonNull::from(region).cast(), len, false) }
-    }
-
-    /// Adds the `len` bytes at `start`; returns how many bytes became usable. O(orders).
-    ///
-    /// Memory that directly follows the one added last by this function merges with it: blocks may
-    /// lie in both.
-    ///
-    /// ```
-    /// use buddy_core::{Heap, Plain};
-    /// use core::ptr::NonNull;
-    ///
-    /// let mut heap: Heap<_, 64> = Heap::new([const { Plain::zero() }; 100])?;
-    /// let memory = NonNull::from(vec![0_u8; 8192].leak()).cast();
-    /// // SAFETY: the first half of leaked memory.
-    /// let low = unsafe { heap.add_raw(memory, 4096)? };
-    /// // SAFETY: the second half, of the same allocation.
-    /// let high = unsafe { heap.add_raw(memory.add(4096), 4096)? };
-    /// assert_eq!(heap.size(), low + high);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Safety
-    /// - The memory is of one allocation (in the sense of [`core::ptr`]); `start` may be used to
-    ///   read and write all of it for as long as the heap or a block of it is used.
-    /// - Nobody else uses it in that time.
-    /// - If it directly follows what was added last by this function, both are of one allocation,
-    ///   and the pointer given then may be used for this memory, too.
-    ///
-    /// # Errors
-    /// As [`Self::add`], and if the memory overlaps a region that the heap has.
-    pub unsafe fn add_raw(&mut self, start: NonNull<u8>, len: usize) -> Result<usize, RegionError> {
-        // SAFETY: the caller's duties say so.
-        unsafe { self.add_memory(start, len, true) }
-    }
-
-    /// # Safety
-    /// As [`Self::add_raw`], the last point only if `extendable`.
-    unsafe fn add_memory(
-        &mut self,
-        start: NonNull<u8>,
-        len: usize,
-        extendable: bool,
-    ) -> Result<usize, RegionError> {
-        let tree = self.tree.as_ref().ok_or(RegionError::NoMetadata)?;
-        let regions = self.regions.as_slice();
-        if let Some(region) = regions.iter().find(|region| region.overlaps(start, len)) {
-            return Err(RegionError::Overlap { region: region.address() });
-        }
-        if extendable && regions.last().is_some_and(|last| last.is_followed_by(start)) {
-            return self.lengthen_last(len);
-        }
-        if regions.len() == REGIONS {
-            return Err(RegionError::TooMany { limit: REGIONS });
-        }
-        // SAFETY: memory of one allocation.
-        let span = unsafe { Span::new(start, len, MIN_BLOCK) };
-        let span = span.ok_or(RegionError::TooSmall { bytes: len })?;
-        let from = regions.last().map_or(0, |last| last.end() + 1);
-        let capacity = tree.capacity_end();
-        let room = RegionError::Capacity {
-            needed: span.leaves(MIN_BLOCK) * MIN_BLOCK,
-            available: capacity.saturating_sub(from) * MIN_BLOCK,
-        };
-        let first = span.first_leaf(MIN_BLOCK, from, capacity).ok_or(room)?;
-        tree.release(first, span.leaves(MIN_BLOCK)).map_err(|_| room)?;
-        self.enter(span, first, extendable);
-        Ok(span.leaves(MIN_BLOCK) * MIN_BLOCK)
-    }
-
-    /// Makes `bytes` bytes directly behind the last region part of it.
-    fn lengthen_last(&mut self, bytes: usize) -> Result<usize, RegionError> {
-        let (Some(tree), Some(last)) = (&self.tree, self.regions.as_slice().last()) else {
-            return Err(RegionError::NoMetadata);
-        };
-        let leaves = last.leaves_gained(bytes, MIN_BLOCK);
-        let available = tree.capacity_end() - last.end();
-        let room = RegionError::Capacity { needed: bytes, available: available * MIN_BLOCK };
-        if leaves > 0 {
-            tree.release(last.end(), leaves).map_err(|_| room)?;
-        }
-        self.regions.lengthen_last(bytes);
-        Ok(leaves * MIN_BLOCK)
     }
 }
 
@@ -290,38 +201,121 @@ impl<'a, W: ZeroedWord, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// # Errors
     /// [`BuildError::TooSmall`] if there is no room for one block and its metadata.
     pub unsafe fn from_raw(start: NonNull<u8>, len: usize) -> Result<Self, BuildError> {
+        // SAFETY: the caller's duties say so.
+        unsafe { Self::inside(start, len, false) }
+    }
+
+    /// As [`Self::from_raw`], of memory that is zero, as the system gives it: its pages are not touched
+    /// before they are used, and [`Self::allocate_zeroed`] need not clear them. O(orders).
+    ///
+    /// # Safety
+    /// As [`Self::from_raw`], and all bytes are 0.
+    ///
+    /// # Errors
+    /// As [`Self::from_raw`].
+    pub unsafe fn from_raw_zeroed(start: NonNull<u8>, len: usize) -> Result<Self, BuildError> {
+        // SAFETY: the caller's duties say so.
+        let heap = unsafe { Self::inside(start, len, true) }?;
+        // SAFETY: all bytes are zero, and no block is allocated.
+        unsafe { heap.assume_zeroed(start, len) };
+        Ok(heap)
+    }
+
+    /// # Safety
+    /// As [`Self::from_raw`]; if `zeroed`, all bytes are 0.
+    unsafe fn inside(start: NonNull<u8>, len: usize, zeroed: bool) -> Result<Self, BuildError> {
         // SAFETY: memory of one allocation.
         let span = unsafe { Span::new(start, len, MIN_BLOCK) };
         let mut span = span.ok_or(BuildError::TooSmall { bytes: len })?;
         span.bytes = span.bytes.min(Self::most_leaves().saturating_mul(MIN_BLOCK));
         let first = Self::number_alone(&span);
-        let (leaves, offset) =
-            Self::carve(&span, first).ok_or(BuildError::TooSmall { bytes: len })?;
-        let words = (span.bytes - offset) / size_of::<W>();
-        // SAFETY: the offset lies inside the span.
-        let metadata = unsafe { span.base.add(offset) }.cast::<W>();
-        // SAFETY: `words` words lie inside the span, which is the heap's to write (H1).
-        unsafe { metadata.write_bytes(0, words) };
-        // SAFETY: aligned by `carve`, zeroed and so valid (`ZeroedWord`), used by nobody else for
-        // `'a`, and cut off from the span of the blocks.
-        let storage = unsafe { slice::from_raw_parts_mut(metadata.as_ptr(), words) };
+        let leaves = Self::fitting(&span, first).ok_or(BuildError::TooSmall { bytes: len })?;
+        let words = Tree::<&'a mut [W], P>::metadata_words(first..first + leaves);
+        let words = Self::with_extras(leaves, words);
+        // SAFETY: the caller's duties say so.
+        let storage = unsafe { Self::cut_words(&mut span, words, zeroed) };
+        let storage = storage.ok_or(BuildError::TooSmall { bytes: len })?;
         span.bytes = leaves * MIN_BLOCK;
         // SAFETY: the caller's duties say so, and the metadata lies behind the span.
         unsafe { Self::over(storage, span, first, true) }
     }
 
+    /// A heap over the `len` bytes at `start`, with metadata at their end for `room` bytes in all,
+    /// so that more can be added later ([`Self::add_raw`]). O(metadata).
+    ///
+    /// ```
+    /// use buddy_core::{Heap, Plain};
+    /// use core::ptr::NonNull;
+    ///
+    /// let memory = NonNull::from(vec![0_u8; 1 << 20].leak()).cast();
+    /// // SAFETY: the first half of leaked memory, which nobody else uses.
+    /// let heap: Heap<&mut [Plain], 16> =
+    ///     unsafe { Heap::from_raw_with_room(memory, 1 << 19, 1 << 20)? };
+    /// // SAFETY: the other half.
+    /// unsafe { heap.add_raw(memory.add(1 << 19), 1 << 19)? };
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Safety
+    /// As [`Self::from_raw`], and as [`Self::add_raw`].
+    ///
+    /// # Errors
+    /// [`BuildError::TooSmall`] if there is no room for one block and the metadata.
+    pub unsafe fn from_raw_with_room(
+        start: NonNull<u8>,
+        len: usize,
+        room: usize,
+    ) -> Result<Self, BuildError> {
+        let too_small = BuildError::TooSmall { bytes: len };
+        // SAFETY: memory of one allocation.
+        let mut span = unsafe { Span::new(start, len, MIN_BLOCK) }.ok_or(too_small)?;
+        // Numbers that are lost between regions (`number_for`).
+        let leaves = room.max(len) / MIN_BLOCK;
+        let spare = (REGIONS + 1) * (PAGE / MIN_BLOCK + 2) + leaves / 4;
+        let leaves = leaves.saturating_add(spare).min(Self::most_leaves());
+        let words = Tree::<&'a mut [W], P>::metadata_words(0..leaves);
+        // SAFETY: the caller's duties say so.
+        let storage =
+            unsafe { Self::cut_words(&mut span, Self::with_extras(leaves, words), false) };
+        let tree = Tree::reserved_zeroed(storage.ok_or(too_small)?, 0..leaves)?;
+        let heap = Self::with_tree(tree, true);
+        // SAFETY: the caller's duties, and the metadata was cut off from the span.
+        unsafe { heap.add_raw(span.base, span.bytes) }.map_err(|_| too_small)?;
+        Ok(heap)
+    }
+
+    /// Cuts zeroed words off the span's end; `None` if they do not fit.
+    ///
+    /// # Safety
+    /// The span's memory may be read and written for `'a`, and is nobody's; if `zeroed`, it is zero.
+    unsafe fn cut_words(span: &mut Span, words: usize, zeroed: bool) -> Option<&'a mut [W]> {
+        let unaligned = (span.base.addr().get() + span.bytes) % align_of::<W>();
+        let bytes = words.checked_mul(size_of::<W>())?.checked_add(unaligned)?;
+        let offset = span.bytes.checked_sub(bytes)?;
+        // SAFETY: the offset lies inside the span.
+        let metadata = unsafe { span.base.add(offset) }.cast::<W>();
+        if !zeroed {
+            // SAFETY: `words` words lie inside the span, which is the heap's to write (H1).
+            unsafe { metadata.write_bytes(0, words) };
+        }
+        span.bytes = offset;
+        // SAFETY: aligned, zeroed and so valid (`ZeroedWord`), used by nobody else for `'a`, and cut
+        // off from the span of the blocks.
+        Some(unsafe { slice::from_raw_parts_mut(metadata.as_ptr(), words) })
+    }
+
     /// How many leaves, numbered from `first` on, the span has room for if their metadata is to lie
-    /// at its end, and at which offset that is.
-    fn carve(span: &Span, first: usize) -> Option<(usize, usize)> {
+    /// at its end.
+    fn fitting(span: &Span, first: usize) -> Option<usize> {
         let unaligned = (span.base.addr().get() + span.bytes) % align_of::<W>();
         let bytes = span.bytes.checked_sub(unaligned)?;
         let metadata = |leaves: usize| {
             let words = Tree::<&'a mut [W], P>::metadata_words(first..first + leaves);
-            Self::with_magazine(leaves, words).saturating_mul(size_of::<W>())
+            Self::with_extras(leaves, words).saturating_mul(size_of::<W>())
         };
         let fits = |leaves| metadata(leaves).saturating_add(leaves * MIN_BLOCK) <= bytes;
         let leaves = largest(bytes / MIN_BLOCK, fits);
-        (leaves > 0).then(|| (leaves, bytes - metadata(leaves)))
+        (leaves > 0).then_some(leaves)
     }
 
     /// A heap over `region` with its metadata apart: see [`Self::metadata_words`]. O(metadata).

@@ -119,7 +119,7 @@ pub enum RegionError {
     Capacity {
         /// The bytes of the region.
         needed: usize,
-        /// The bytes that the metadata can still record.
+        /// The bytes that the metadata can still record in one piece.
         available: usize,
     },
     /// The heap has this memory, or part of it, already.
@@ -128,4 +128,7 @@ pub enum RegionError {
         /// The address of the region that the heap has.
         region: usize,
     },
+    /// Another call is adding memory just now.
+    #[error("another call is adding memory")]
+    Busy,
 }

@@ -103,6 +103,55 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         unsafe { self.resize(ptr, old, new) }
     }
 
+    /// Grows or shrinks the block at `ptr` where it is: `None`, with nothing changed, if there is no
+    /// room behind it or the address has not the new alignment, or a size is 0. O(orders).
+    ///
+    /// ```
+    /// # use buddy_core::{Heap, Plain};
+    /// # use core::{alloc::Layout, mem::MaybeUninit};
+    /// # let mut memory = [const { MaybeUninit::uninit() }; 10_000];
+    /// # let heap: Heap<&mut [Plain], 16> = Heap::from_region(&mut memory)?;
+    /// let (old, new) = (Layout::new::<[u8; 1000]>(), Layout::new::<[u8; 16]>());
+    /// let block = heap.allocate(old)?.cast();
+    /// // SAFETY: the block is used as the new one from now on.
+    /// let shrunk = unsafe { heap.resize_in_place(block, old, new)? };
+    /// assert_eq!(shrunk.map(|shrunk| shrunk.cast()), Some(block));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Safety
+    /// If the block shrinks, what is behind its new size is not used any more.
+    ///
+    /// # Errors
+    /// If no block of the old layout's size starts at `ptr`.
+    pub unsafe fn resize_in_place(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<Option<NonNull<[u8]>>, FreeError> {
+        if old.size() == 0 || new.size() == 0 {
+            return Ok(None);
+        }
+        let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) else {
+            return Err(self.why_not(ptr, old));
+        };
+        let (old_class, new_class) = (Self::class(old), Self::class(new));
+        let is_aligned = ptr.addr().get() & (new.align() - 1) == 0;
+        let resized = if is_aligned {
+            self.resize_leaves(tree, first, old_class, new_class)
+        } else if self.is_held(tree, first, old_class) {
+            Ok(false)
+        } else {
+            Err(NoBlock)
+        };
+        match resized {
+            Ok(true) => Ok(Some(NonNull::slice_from_raw_parts(ptr, new_class.leaves * MIN_BLOCK))),
+            Ok(false) => Ok(None),
+            Err(NoBlock) => Err(self.why_not(ptr, old)),
+        }
+    }
+
     /// Grows or shrinks, as the sizes say.
     ///
     /// # Safety
@@ -116,25 +165,14 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if old.size() == 0 {
             return self.allocate(new);
         }
-        let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) else {
-            return Err(self.why_not(ptr, old).into());
-        };
         if new.size() == 0 {
             // SAFETY: the caller does not use the block any more.
             unsafe { self.deallocate(ptr, old) }?;
             return Ok(dangling(new));
         }
-        if ptr.addr().get() & (new.align() - 1) == 0 {
-            match self.resize_in_place(tree, first, Self::class(old), Self::class(new)) {
-                Ok(true) => {
-                    let bytes = Self::class(new).leaves * MIN_BLOCK;
-                    return Ok(NonNull::slice_from_raw_parts(ptr, bytes));
-                }
-                Ok(false) => {}
-                Err(NoBlock) => return Err(self.why_not(ptr, old).into()),
-            }
-        } else if !self.is_held(tree, first, Self::class(old)) {
-            return Err(self.why_not(ptr, old).into());
+        // SAFETY: the caller does not use the old block any more, if this succeeds.
+        if let Some(resized) = unsafe { self.resize_in_place(ptr, old, new) }? {
+            return Ok(resized);
         }
         // SAFETY: a block for `old` starts at `ptr`, and the caller does not use it any more.
         unsafe { self.relocate(ptr, old, new) }
@@ -142,7 +180,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 
     /// Resizes a block without moving it; whether there was room.
     #[inline]
-    fn resize_in_place(
+    fn resize_leaves(
         &self,
         tree: &Tree<S, P>,
         first: usize,
@@ -163,7 +201,10 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             }
             Ordering::Equal => Ok(true),
             Ordering::Greater => match tree.grow(first, old.leaves, new.leaves) {
-                Ok(()) => Ok(true),
+                Ok(()) => {
+                    self.hand_out(tree, &(first + old.leaves..first + new.leaves));
+                    Ok(true)
+                }
                 Err(GrowError::Block(_)) => Err(NoBlock),
                 Err(_) => Ok(false),
             },

@@ -1,6 +1,5 @@
 //! Looking at a heap: sizes, blocks, figures.
 
-use super::region::Region;
 use super::{FreeError, Heap};
 use crate::class::Class;
 use crate::tree::{Invalid, Kind, Policy, Statistics, Storage, Tree};
@@ -101,8 +100,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         tree.statistics()
     }
 
-    /// The blocks, free and allocated, in the order in which their regions were added, in each by
-    /// address. O(orders) a step.
+    /// The blocks, free and allocated, by address inside a region. O(orders) a step.
     ///
     /// ```
     /// # use buddy_core::{Heap, Plain};
@@ -150,6 +148,6 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     }
 
     pub(super) fn total_leaves(&self) -> usize {
-        self.regions.as_slice().iter().map(Region::leaves).sum()
+        self.regions.iter().map(|region| region.leaves).sum()
     }
 }

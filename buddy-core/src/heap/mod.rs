@@ -14,13 +14,16 @@
 //!   heap. It holds no metadata. Its base is a multiple of `MIN_BLOCK`.
 //! - **H2** Every leaf that the tree does not reserve belongs to exactly one region, in which leaf
 //!   `first + i` is the `MIN_BLOCK` bytes at `base + i * MIN_BLOCK`. Regions do not overlap, and
-//!   between the numbers of two regions at least one stays reserved, so that no block spans both.
+//!   between the numbers of two regions at least one stays reserved, so that no block spans both;
+//!   unless the second follows the first in numbers and memory, both are of one allocation, and the
+//!   first's base pointer may be used for the second.
 //! - **H3** Only this heap changes its tree ([`ExclusiveStorage`]), so that an allocated block (T1,
 //!   T2) is its holder's alone until it is freed.
 //! - **H4** A block that is held by nobody but allocated to the tree rests in the magazine (M1).
 //! - **H5** A block allocated for a `Layout` of `n` bytes has the leaves of `layout::class(n)`, and its
 //!   address is a multiple of the layout's alignment.
 
+mod add;
 mod aligned;
 mod build;
 mod error;
@@ -30,8 +33,12 @@ mod layout;
 #[cfg(feature = "alloc")]
 mod owned;
 mod region;
+mod regions;
+mod span;
 mod storage;
 mod supply;
+mod zeroed;
+mod zeros;
 
 pub use error::{AllocError, BuildError, FreeError, RegionError};
 pub use inspect::Block;
@@ -45,9 +52,10 @@ use crate::tree::{Kind, Lazy, Policy, Storage, Tree};
 use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
+use core::sync::atomic::AtomicUsize;
 use layout::dangling;
 
-use region::Regions;
+use regions::Regions;
 
 /// An allocator of memory by `Layout`, in blocks of whole leaves of `MIN_BLOCK` bytes.
 ///
@@ -77,12 +85,13 @@ use region::Regions;
 /// ```
 pub struct Heap<S: Storage, const MIN_BLOCK: usize, P: Policy = Lazy, const REGIONS: usize = 4> {
     tree: Option<Tree<S, P>>,
-    /// Kept in the storage's words behind the tree's, which are `tree_words` many.
-    magazine: Shape,
+    /// The storage's words: the tree's, those of what is known to be zero, the magazine's.
     tree_words: usize,
+    zero_words: usize,
+    magazine: Shape,
     regions: Regions<MIN_BLOCK, REGIONS>,
     /// Up to this alignment, natural alignment in leaf numbers is alignment by address.
-    natural: usize,
+    natural: AtomicUsize,
 }
 
 // SAFETY: the heap alone reaches its regions' free memory (H1), so it may be reached from whatever
@@ -95,7 +104,8 @@ where
 }
 
 // SAFETY: `&self` calls change the tree only, which may be shared, and the bytes of blocks that are
-// theirs alone: not yet handed out, or their caller's (H3). The regions change by `&mut self` only.
+// theirs alone: not yet handed out, or their caller's (H3), and the table of regions, which is made
+// for it.
 unsafe impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> Sync
     for Heap<S, MIN_BLOCK, P, REGIONS>
 where
@@ -123,35 +133,10 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let Some(tree) = &self.tree else {
             return Err(self.refusal(layout));
         };
-        let first = self.take(tree, class, layout.align());
-        match first.and_then(|first| self.regions.pointer_to(first)) {
+        match self.take_at(tree, class, layout.align()) {
             Some(start) => Ok(NonNull::slice_from_raw_parts(start, class.leaves * MIN_BLOCK)),
             None => Err(self.refusal(layout)),
         }
-    }
-
-    /// As [`Self::allocate`], with all bytes of the slice zero. O(size) besides.
-    ///
-    /// ```
-    /// # use buddy_core::{Heap, Plain};
-    /// # use core::{alloc::Layout, mem::MaybeUninit};
-    /// # let mut memory = [const { MaybeUninit::uninit() }; 10_000];
-    /// # let heap: Heap<&mut [Plain], 16> = Heap::from_region(&mut memory)?;
-    /// let block = heap.allocate_zeroed(Layout::new::<[u32; 100]>())?;
-    /// // SAFETY: zeros are numbers, and nobody else uses the block.
-    /// assert_eq!(unsafe { block.cast::<[u32; 100]>().read() }, [0; 100]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Self::allocate`].
-    #[inline]
-    pub fn allocate_zeroed(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        let block = self.allocate(layout)?;
-        // SAFETY: the slice is a block that nobody else knows yet (H3), in memory that may be
-        // written (H1), or empty.
-        unsafe { block.cast::<u8>().write_bytes(0, block.len()) };
-        Ok(block)
     }
 
     /// Frees the block at `ptr`. `layout` may have any size from the one that was asked for to the
@@ -220,7 +205,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         Err(self.why_no_block(ptr))
     }
 
-    /// Frees all blocks. O(words of metadata); with several regions O(orders) for each block.
+    /// Frees all blocks. O(words of metadata); with several regions O(orders) for each block. What was
+    /// known to be zero is not any more, as far as it was handed out.
     ///
     /// # Safety
     /// No block of this heap is used any more.
@@ -231,6 +217,17 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if let Some(tree) = &self.tree {
             self.magazine(tree).clear();
         }
+    }
+
+    #[inline(always)]
+    fn take_at(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<NonNull<u8>> {
+        let first = self.take(tree, class, align)?;
+        let start = self.regions.pointer_to(first)?;
+        if align > MIN_BLOCK && start.addr().get() & (align - 1) != 0 {
+            let first = self.realign(tree, first, class, align)?;
+            return self.regions.pointer_to(first);
+        }
+        Some(start)
     }
 
     #[inline(always)]
@@ -291,7 +288,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> fmt::D
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Heap")
             .field("tree", &self.tree)
-            .field("regions", &self.regions.as_slice())
+            .field("regions", &self.regions)
             .finish_non_exhaustive()
     }
 }

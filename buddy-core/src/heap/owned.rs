@@ -1,6 +1,6 @@
 //! A heap that owns its memory.
 
-use super::region::{PAGE, Span};
+use super::span::{PAGE, Span};
 use super::{AllocError, BuildError, FreeError, Heap};
 use crate::tree::{Invalid, Lazy, Plain, Statistics, Tree};
 use alloc::alloc::{alloc, alloc_zeroed, dealloc, handle_alloc_error};
@@ -95,7 +95,7 @@ impl<const HEAP: usize, const MIN_BLOCK: usize> BuddyAllocator<HEAP, MIN_BLOCK> 
 
     const METADATA_WORDS: usize = {
         let tree = Tree::<Box<[Plain]>, Lazy>::metadata_words(0..Self::LEAVES);
-        Heap::<Box<[Plain]>, MIN_BLOCK, Lazy, 1>::with_magazine(Self::LEAVES, tree)
+        Heap::<Box<[Plain]>, MIN_BLOCK, Lazy, 1>::with_extras(Self::LEAVES, tree)
     };
 
     /// A heap whose memory starts zeroed, or uninitialised. Its pages are not touched: where the
@@ -120,7 +120,11 @@ impl<const HEAP: usize, const MIN_BLOCK: usize> BuddyAllocator<HEAP, MIN_BLOCK> 
         let base = unsafe { memory.start.add(skipped) };
         let span = Span { base, bytes: HEAP };
         // SAFETY: memory that lives as long as the heap and that nobody else knows.
-        let heap = unsafe { Heap::over(metadata, span, 0, true) }?;
+        let heap: Heap<_, MIN_BLOCK, _, 1> = unsafe { Heap::over(metadata, span, 0, true) }?;
+        if zeroed {
+            // SAFETY: all of it is, and no block is allocated.
+            unsafe { heap.assume_zeroed(base, HEAP) };
+        }
         Ok(Self { heap, _memory: memory })
     }
 

@@ -1,17 +1,19 @@
 //! Where blocks come from and go to: the magazine, then the tree.
 
 use super::Heap;
-use super::region::PAGE;
+use super::span::PAGE;
 use crate::class::Class;
 use crate::magazine::{Kept, Magazine};
 use crate::tree::{Policy, Row, Storage, Tree};
+use core::sync::atomic::Ordering::Relaxed;
 
 impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     Heap<S, MIN_BLOCK, P, REGIONS>
 {
     #[inline(always)]
     pub(super) fn magazine<'t>(&self, tree: &'t Tree<S, P>) -> Magazine<'t, S::Word> {
-        Magazine::new(tree.words_from(self.tree_words), self.magazine, P::PRECISION)
+        let words = tree.words_from(self.tree_words + self.zero_words);
+        Magazine::new(words, self.magazine, P::PRECISION)
     }
 
     /// Allocates a block of the class at a multiple of `align`: its first leaf.
@@ -28,7 +30,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// Whether blocks of the class that are aligned in leaf numbers have that alignment by address.
     #[inline(always)]
     fn is_natural(&self, class: Class, align: usize) -> bool {
-        align <= MIN_BLOCK || (align <= self.natural && align / MIN_BLOCK <= 1 << class.natural)
+        align <= MIN_BLOCK
+            || (align <= self.natural.load(Relaxed) && align / MIN_BLOCK <= 1 << class.natural)
     }
 
     /// The CPU that the policy says the caller is on.
@@ -48,15 +51,45 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
                 return taken;
             }
         }
+        let first = self.take_large(tree, class, align)?;
+        self.hand_out(tree, &(first..first + class.leaves));
+        Some(first)
+    }
+
+    /// Allocates a block of the class from the tree, and does not note that it may be written to.
+    pub(super) fn take_large(
+        &self,
+        tree: &Tree<S, P>,
+        class: Class,
+        align: usize,
+    ) -> Option<usize> {
+        let is_natural = self.is_natural(class, align);
         let take = || self.take_from_tree(tree, class.leaves, align, is_natural);
         take().or_else(|| {
             // What rests may be in the way.
+            let magazine = self.magazine(tree);
             magazine.press();
             self.settle_magazine(tree);
             let taken = take();
             magazine.relax();
             taken
         })
+    }
+
+    /// Gives back a block that turned out not to be aligned, because a region was added whose numbers
+    /// follow addresses less far, and allocates another.
+    #[cold]
+    pub(super) fn realign(
+        &self,
+        tree: &Tree<S, P>,
+        misaligned: usize,
+        class: Class,
+        align: usize,
+    ) -> Option<usize> {
+        let first = self.allocate_aligned(tree, class.leaves, align);
+        self.give(tree, misaligned, class);
+        self.hand_out(tree, &(first?..first? + class.leaves));
+        first
     }
 
     /// Allocates several blocks of the class, of which all but one go to the magazine.
@@ -71,6 +104,9 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         // No more than 1/64 of the range.
         let modest = 1 << tree.max_order().get().saturating_sub(class.natural + 6).min(16);
         let row = tree.allocate_row(class.leaves, most.min(modest))?;
+        let (low, high) = (row.blocks.trailing_zeros(), row.blocks.ilog2());
+        let start = |node: u32| row.first_leaf::<S::Word>(node);
+        self.hand_out(tree, &(start(low)..start(high) + class.leaves));
         Some(magazine.load(Self::cpu(), class, row, |row| tree.free_row(row)))
     }
 

@@ -240,9 +240,7 @@ impl<'w, W: Word> Magazine<'w, W> {
             None if rest != 0 => give(Row { blocks: rest, ..row }),
             None => {}
         }
-        let index =
-            (row.number << State::<W>::NODES.ilog2()) + row.blocks.trailing_zeros() as usize;
-        index << class.natural
+        row.first_leaf::<W>(row.blocks.trailing_zeros())
     }
 
     /// Makes blocks members of their row, and those of `resting` rest.

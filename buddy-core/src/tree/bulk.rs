@@ -29,6 +29,14 @@ pub(crate) struct Row {
     pub(crate) blocks: usize,
 }
 
+impl Row {
+    /// The first leaf of the block at a node of the word.
+    #[inline]
+    pub(crate) const fn first_leaf<W: Word>(&self, node: u32) -> usize {
+        ((self.number << node_shift::<W>()) + node as usize) << self.order.get()
+    }
+}
+
 /// The lower bits of the nodes of `bits`, lowest first, as numbers of nodes.
 fn each(mut bits: usize) -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || {

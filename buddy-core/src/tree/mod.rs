@@ -91,7 +91,7 @@ use word::{max_value, node_shift};
 pub struct Tree<S: Storage, P: Policy = Lazy> {
     storage: S,
     geometry: Geometry,
-    policy: PhantomData<P>,
+    policy: PhantomData<fn() -> P>,
 }
 
 /// Reading a tree's parts.

@@ -1,0 +1,213 @@
+//! The table of regions: where a leaf number becomes a pointer and a pointer a leaf number, here and
+//! nowhere else.
+//!
+//! Regions are added, and become longer, while others read: an entry counts from the moment that its
+//! number of leaves is not 0, and that is written last.
+
+use super::region::Region;
+use core::ptr::{self, NonNull};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize};
+
+/// An entry of the table; see [`Region`].
+#[derive(Debug)]
+struct Entry {
+    base: AtomicPtr<u8>,
+    first: AtomicUsize,
+    leaves: AtomicUsize,
+    bytes: AtomicUsize,
+    extendable: AtomicBool,
+}
+
+impl Entry {
+    const fn vacant() -> Self {
+        Self {
+            base: AtomicPtr::new(ptr::null_mut()),
+            first: AtomicUsize::new(0),
+            leaves: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            extendable: AtomicBool::new(false),
+        }
+    }
+
+    fn region(&self) -> Option<Region> {
+        let leaves = self.leaves.load(Acquire);
+        let base = NonNull::new(self.base.load(Relaxed)).filter(|_| leaves > 0)?;
+        Some(Region {
+            base,
+            first: self.first.load(Relaxed),
+            leaves,
+            bytes: self.bytes.load(Relaxed),
+            extendable: self.extendable.load(Relaxed),
+        })
+    }
+
+    fn set(&self, region: Region) {
+        self.base.store(region.base.as_ptr(), Relaxed);
+        self.first.store(region.first, Relaxed);
+        self.bytes.store(region.bytes, Relaxed);
+        self.extendable.store(region.extendable, Relaxed);
+        self.leaves.store(region.leaves, Release);
+    }
+}
+
+/// A heap's regions, in the order in which they were added.
+#[derive(Debug)]
+pub(super) struct Regions<const MIN_BLOCK: usize, const N: usize> {
+    table: [Entry; N],
+    /// Whether a call is adding memory.
+    changing: AtomicBool,
+}
+
+impl<const MIN_BLOCK: usize, const N: usize> Regions<MIN_BLOCK, N> {
+    pub(super) const fn new() -> Self {
+        const { assert!(N > 0, "a heap has room for at least one region") };
+        const { assert!(MIN_BLOCK.is_power_of_two(), "MIN_BLOCK must be a power of two") };
+        const { assert!(MIN_BLOCK >= 8, "MIN_BLOCK must be at least 8") };
+        Self { table: [const { Entry::vacant() }; N], changing: AtomicBool::new(false) }
+    }
+
+    /// The regions there are.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Region> + Clone {
+        self.table.iter().filter_map(Entry::region)
+    }
+
+    /// Lets one caller change the table, until the guard is dropped; `None` if another is at it.
+    pub(super) fn change(&self) -> Option<Change<'_, MIN_BLOCK, N>> {
+        // Where there is no swap, heaps are for one thread.
+        #[cfg(target_has_atomic = "8")]
+        let taken = self.changing.swap(true, Acquire);
+        #[cfg(not(target_has_atomic = "8"))]
+        let taken = {
+            let taken = self.changing.load(Acquire);
+            self.changing.store(true, Relaxed);
+            taken
+        };
+        (!taken).then_some(Change(self))
+    }
+
+    /// The number of the leaf that starts at `ptr`; `None` if none does.
+    #[inline(always)]
+    pub(super) fn leaf_at(&self, ptr: NonNull<u8>) -> Option<usize> {
+        match Self::leaf_in(&self.table[0], ptr) {
+            Some(leaf) => Some(leaf),
+            None => self.leaf_in_others(ptr),
+        }
+    }
+
+    #[inline(never)]
+    fn leaf_in_others(&self, ptr: NonNull<u8>) -> Option<usize> {
+        self.table[1..].iter().find_map(|entry| Self::leaf_in(entry, ptr))
+    }
+
+    #[inline(always)]
+    fn leaf_in(entry: &Entry, ptr: NonNull<u8>) -> Option<usize> {
+        let leaves = entry.leaves.load(Acquire);
+        let offset = ptr.addr().get().wrapping_sub(entry.base.load(Relaxed).addr());
+        // The rotation moves what is no multiple of MIN_BLOCK to the top: one comparison finds both
+        // a pointer outside the region and one inside a leaf.
+        let index = offset.rotate_right(MIN_BLOCK.trailing_zeros());
+        if index < leaves { Some(entry.first.load(Relaxed) + index) } else { None }
+    }
+
+    /// The number of the leaf that `ptr` lies in; `None` outside all regions.
+    pub(super) fn leaf_containing(&self, ptr: NonNull<u8>) -> Option<usize> {
+        self.iter().find_map(|region| {
+            let offset = ptr.addr().get().wrapping_sub(region.address());
+            (offset / MIN_BLOCK < region.leaves).then_some(region.first + offset / MIN_BLOCK)
+        })
+    }
+
+    /// The pointer to a leaf; `None` if no region has that number.
+    #[inline(always)]
+    pub(super) fn pointer_to(&self, leaf: usize) -> Option<NonNull<u8>> {
+        match Self::pointer_in(&self.table[0], leaf) {
+            Some(pointer) => Some(pointer),
+            None => self.pointer_in_others(leaf),
+        }
+    }
+
+    #[inline(never)]
+    fn pointer_in_others(&self, leaf: usize) -> Option<NonNull<u8>> {
+        self.table[1..].iter().find_map(|entry| Self::pointer_in(entry, leaf))
+    }
+
+    #[inline(always)]
+    fn pointer_in(entry: &Entry, leaf: usize) -> Option<NonNull<u8>> {
+        let leaves = entry.leaves.load(Acquire);
+        let index = leaf.wrapping_sub(entry.first.load(Relaxed));
+        if index >= leaves {
+            return None;
+        }
+        // SAFETY: the leaf lies in the region, and all of that is memory of one allocation that
+        // `base` may be used for (H1).
+        NonNull::new(unsafe { entry.base.load(Relaxed).add(index * MIN_BLOCK) })
+    }
+}
+
+/// The right to change the table.
+pub(super) struct Change<'r, const MIN_BLOCK: usize, const N: usize>(&'r Regions<MIN_BLOCK, N>);
+
+impl<const MIN_BLOCK: usize, const N: usize> Change<'_, MIN_BLOCK, N> {
+    /// Adds a region: whether there was room.
+    pub(super) fn enter(&self, region: Region) -> bool {
+        let vacant = self.0.table.iter().find(|entry| entry.region().is_none());
+        vacant.map(|entry| entry.set(region)).is_some()
+    }
+
+    /// Lengthens the region that starts at the same leaf as this one to this.
+    pub(super) fn lengthen(&self, region: Region) {
+        let mut entries = self.0.table.iter();
+        if let Some(entry) =
+            entries.find(|entry| entry.region().is_some_and(|old| old.first == region.first))
+        {
+            entry.set(region);
+        }
+    }
+}
+
+impl<const MIN_BLOCK: usize, const N: usize> Drop for Change<'_, MIN_BLOCK, N> {
+    fn drop(&mut self) {
+        self.0.changing.store(false, Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region(address: usize, bytes: usize, first: usize) -> Region {
+        let base = NonNull::new(ptr::without_provenance_mut(address)).unwrap();
+        Region { base, first, leaves: bytes / 16, bytes, extendable: true }
+    }
+
+    #[test]
+    fn only_the_start_of_a_leaf_has_a_number() {
+        let regions = Regions::<16, 2>::new();
+        let change = regions.change().unwrap();
+        assert!(change.enter(region(0x1000, 160, 3)));
+        assert!(change.enter(region(0x2000, 160, 20)));
+        assert!(!change.enter(region(0x3000, 160, 40)));
+        let at = |address| NonNull::new(ptr::without_provenance_mut(address)).unwrap();
+        assert_eq!(regions.leaf_at(at(0x1000)), Some(3));
+        assert_eq!(regions.leaf_at(at(0x1090)), Some(12));
+        assert_eq!(regions.leaf_at(at(0x2010)), Some(21));
+        for outside in [1, 0xff0, 0x1001, 0x1008, 0x10a0, 0x1ff0, 0x20a0, usize::MAX] {
+            assert_eq!(regions.leaf_at(at(outside)), None);
+        }
+        assert_eq!(regions.leaf_containing(at(0x1008)), Some(3));
+        assert_eq!(regions.leaf_containing(at(0x10a0)), None);
+    }
+
+    #[test]
+    fn one_caller_at_a_time_changes_the_table() {
+        let regions = Regions::<16, 2>::new();
+        let change = regions.change().unwrap();
+        assert!(regions.change().is_none());
+        change.enter(region(0x1000, 160, 3));
+        change.lengthen(region(0x1000, 320, 3));
+        drop(change);
+        assert_eq!(regions.iter().map(|region| region.leaves).sum::<usize>(), 20);
+        assert!(regions.change().is_some());
+    }
+}

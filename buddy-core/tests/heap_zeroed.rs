@@ -1,0 +1,133 @@
+//! `allocate_zeroed` clears exactly what is not known to be zero.
+
+use buddy_core::{Eager, Heap, Lazy, Plain, Policy};
+use std::alloc::Layout;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+const BYTES: usize = 8 << 20;
+const CHUNK: usize = 4096 * 16;
+
+type TestHeap<P> = Heap<&'static mut [Plain], 16, P>;
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 16).unwrap()
+}
+
+/// A heap over memory that it believes to be zero although every byte of its blocks is not: whatever
+/// it hands out as zeros without clearing shows.
+fn credulous<P: Policy>() -> TestHeap<P> {
+    let memory: &'static mut [MaybeUninit<u8>] = vec![MaybeUninit::new(0); BYTES].leak();
+    let start = NonNull::from(memory).cast::<u8>();
+    // SAFETY: leaked memory of zeros.
+    let heap: TestHeap<P> = unsafe { Heap::from_raw_zeroed(start, BYTES) }.unwrap();
+    let bytes = heap.size();
+    // SAFETY: no block is allocated. (This makes the promise that it is zero a lie, for the test.)
+    unsafe { start.write_bytes(0xA5, bytes) };
+    heap
+}
+
+/// How many bytes of the block are not zero.
+fn dirty(block: NonNull<[u8]>) -> usize {
+    // SAFETY: a block of the test's, whose bytes are all initialised.
+    unsafe { block.as_ref() }.iter().filter(|byte| **byte != 0).count()
+}
+
+fn fresh_memory_is_not_cleared<P: Policy>() {
+    let heap = credulous::<P>();
+    let block = heap.allocate_zeroed(layout(1 << 20)).unwrap();
+    assert!(dirty(block) >= (1 << 20) - 2 * CHUNK);
+    // SAFETY: the block is not used.
+    unsafe { heap.deallocate(block.cast(), layout(1 << 20)) }.unwrap();
+    // Now nothing is known of it any more.
+    let again = heap.allocate_zeroed(layout(1 << 20)).unwrap();
+    assert_eq!((again, dirty(again)), (block, 0));
+}
+
+#[test]
+fn fresh_memory_is_not_cleared_and_used_memory_is() {
+    fresh_memory_is_not_cleared::<Lazy>();
+    fresh_memory_is_not_cleared::<Eager>();
+}
+
+#[test]
+fn whatever_was_handed_out_is_cleared() {
+    let heap = credulous::<Lazy>();
+    // By size, by alignment, by growth, from the magazine, by half.
+    let small: Vec<_> = (0..100).map(|_| heap.allocate(layout(100)).unwrap().cast()).collect();
+    let aligned = Layout::from_size_align(40_000, 1 << 17).unwrap();
+    let aligned_block = heap.allocate(aligned).unwrap().cast();
+    let start = heap.allocate(layout(CHUNK)).unwrap().cast();
+    // SAFETY: the block is used under its new pointer only.
+    let grown = unsafe { heap.grow(start, layout(CHUNK), layout(10 * CHUNK)) }.unwrap();
+    for block in small {
+        // SAFETY: the block is not used.
+        unsafe { heap.deallocate(block, layout(100)) }.unwrap();
+    }
+    // SAFETY: the block is not used.
+    unsafe { heap.deallocate(aligned_block, aligned) }.unwrap();
+    // SAFETY: the block is not used.
+    unsafe { heap.deallocate(grown.cast(), layout(10 * CHUNK)) }.unwrap();
+    let mut cleared = 0;
+    while let Ok(block) = heap.allocate_zeroed(layout(CHUNK)) {
+        cleared += block.len() - dirty(block);
+    }
+    assert!(cleared >= 12 * CHUNK, "{cleared}");
+}
+
+#[test]
+fn a_block_freed_as_zeros_is_not_cleared() {
+    let heap = credulous::<Lazy>();
+    let size = 4 * CHUNK;
+    let block = heap.allocate(layout(size)).unwrap().cast::<u8>();
+    // SAFETY: the block is not used. (It is not zero, but shall be taken for that.)
+    unsafe { heap.deallocate_zeroed(block, layout(size)) }.unwrap();
+    let again = heap.allocate_zeroed(layout(size)).unwrap();
+    assert!(dirty(again) >= size - 2 * CHUNK);
+    // A free that is refused makes nothing known.
+    let inside = NonNull::new(block.as_ptr().wrapping_add(16)).unwrap();
+    // SAFETY: refused.
+    assert!(unsafe { heap.deallocate_zeroed(inside, layout(size)) }.is_err());
+    // SAFETY: refused: the wrong size.
+    assert!(unsafe { heap.deallocate_zeroed(block, layout(size / 2)) }.is_err());
+    // SAFETY: the block is not used.
+    unsafe { heap.deallocate(block, layout(size)) }.unwrap();
+    // SAFETY: refused: free already.
+    assert!(unsafe { heap.deallocate_zeroed(block, layout(size)) }.is_err());
+    assert_eq!(dirty(heap.allocate_zeroed(layout(size)).unwrap()), 0);
+}
+
+#[test]
+fn zeros_are_zero_whatever_happened() {
+    let memory: &'static mut [MaybeUninit<u8>] = vec![MaybeUninit::new(0); BYTES].leak();
+    let start = NonNull::from(memory).cast::<u8>();
+    // SAFETY: leaked memory of zeros.
+    let heap: TestHeap<Lazy> = unsafe { Heap::from_raw_zeroed(start, BYTES) }.unwrap();
+    let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut live: Vec<(NonNull<u8>, Layout)> = Vec::new();
+    for _ in 0..4000 {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let size = 1 + random as usize % (1 << (random >> 32 & 15)) * 13;
+        let which = (random >> 40) as usize;
+        if live.len() > 40 || (which & 1 == 0 && !live.is_empty()) {
+            let (block, layout) = live.swap_remove(which % live.len());
+            if which & 6 == 6 {
+                // SAFETY: the block is the test's, to its usable size.
+                unsafe { block.write_bytes(0, heap.usable_size(block).unwrap()) };
+                // SAFETY: zeroed just now, and not used.
+                unsafe { heap.deallocate_zeroed(block, layout) }.unwrap();
+            } else {
+                // SAFETY: the block is not used.
+                unsafe { heap.deallocate(block, layout) }.unwrap();
+            }
+        } else if let Ok(block) = heap.allocate_zeroed(layout(size)) {
+            assert_eq!(dirty(block), 0, "{size}");
+            // SAFETY: the block is the test's.
+            unsafe { block.cast::<u8>().write_bytes(0xA5, block.len()) };
+            live.push((block.cast(), layout(size)));
+        }
+    }
+    heap.validate().unwrap();
+}
