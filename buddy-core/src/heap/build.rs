@@ -69,12 +69,13 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// zeros.
     fn with_tree(tree: Tree<S, P>, zeroed: bool) -> Self {
         let tree_words = tree.own_words();
-        let spare = tree.words_from(tree_words);
+        let spare = tree.words().get(tree_words..).unwrap_or(&[]);
         let leaves = tree.capacity_end() - tree.range().start;
         let zero_words = zeros::words_for::<S::Word>(leaves).min(spare.len());
         let (zero_bits, spare) = spare.split_at(zero_words);
         let magazine = if P::LAZY {
-            Shape::fitting::<S::Word>(spare.len(), tree.max_order(), P::PRECISION, P::CPUS)
+            let at = tree_words + zero_words;
+            Shape::fitting::<S::Word>(at, spare.len(), tree.max_order(), P::PRECISION, P::CPUS)
         } else {
             Shape::NONE
         };
@@ -82,7 +83,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             for word in zero_bits {
                 word.store(0);
             }
-            Magazine::new(spare, magazine, P::PRECISION).clear();
+            Magazine::new(tree.words(), magazine, P::PRECISION).clear();
         }
         Self { tree: Some(tree), magazine, tree_words, zero_words, ..Self::empty() }
     }

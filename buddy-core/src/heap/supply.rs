@@ -12,8 +12,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 {
     #[inline(always)]
     pub(super) fn magazine<'t>(&self, tree: &'t Tree<S, P>) -> Magazine<'t, S::Word> {
-        let words = tree.words_from(self.tree_words + self.zero_words);
-        Magazine::new(words, self.magazine, P::PRECISION)
+        Magazine::new(tree.words(), self.magazine, P::PRECISION)
     }
 
     /// Allocates a block of the class at a multiple of `align`: its first leaf.

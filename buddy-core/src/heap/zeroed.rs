@@ -124,8 +124,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// What is known to be zero.
     #[inline(always)]
     pub(super) fn zeros<'t>(&self, tree: &'t Tree<S, P>) -> Zeros<'t, S::Word> {
-        let words = tree.words_from(self.tree_words).get(..self.zero_words).unwrap_or(&[]);
-        Zeros::new(words, tree.range().start)
+        let words = tree.words().get(self.tree_words..self.tree_words + self.zero_words);
+        Zeros::new(words.unwrap_or(&[]), tree.range().start)
     }
 
     /// Notes that leaves fresh from the tree go to somebody who may write to them.

@@ -32,7 +32,6 @@ pub(crate) use shape::Shape;
 use crate::class::Class;
 use crate::tree::{Order, Row, Word};
 use row::{Place, RowWords, State};
-use shape::PRESSURE;
 
 /// What became of a block that was to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,16 +54,19 @@ pub(crate) struct Magazine<'w, W> {
 
 /// Where blocks may rest.
 struct Seat<'w, W> {
-    way: usize,
+    /// The way times the stride.
+    offset: usize,
     row: RowWords<'w, W>,
     place: Place,
 }
 
-/// The part of a hint that is a way; the rest is how many blocks to stock.
-const WAY_BITS: u32 = 7;
+/// The part of a hint that tells the row; the rest is how many blocks to stock.
+const fn offset_bits<W: Word>() -> u32 {
+    W::BITS / 4 * 3
+}
 
 impl<'w, W: Word> Magazine<'w, W> {
-    /// The magazine of that shape at the beginning of the words, for classes of `precision`.
+    /// The magazine of that shape in the words of a heap, for classes of `precision`.
     #[inline(always)]
     pub(crate) const fn new(words: &'w [W], shape: Shape, precision: u32) -> Self {
         Self { words, shape, precision }
@@ -77,8 +79,8 @@ impl<'w, W: Word> Magazine<'w, W> {
     }
 
     #[inline(always)]
-    fn row(&self, way: usize, class: Class) -> Option<RowWords<'w, W>> {
-        let at = self.shape.row(way, class.index);
+    fn row(&self, offset: usize, class: Class) -> Option<RowWords<'w, W>> {
+        let at = self.shape.row(offset, class.index);
         match self.words.get(at..at + shape::ROW) {
             Some([members, resting]) => Some(RowWords { members, resting }),
             _ => None,
@@ -111,9 +113,9 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// The same for several blocks of a word of nodes.
     #[inline(always)]
     fn seats(&self, number: usize, blocks: usize, class: Class) -> Option<Seat<'w, W>> {
-        let way = number & (self.shape.ways() - 1);
-        let tag = State::<W>::tag(number, self.shape.way_shift)?;
-        Some(Seat { way, row: self.row(way, class)?, place: Place { tag, blocks } })
+        let offset = (number & self.shape.way_mask) * self.shape.stride();
+        let tag = State::<W>::tag(number)?;
+        Some(Seat { offset, row: self.row(offset, class)?, place: Place { tag, blocks } })
     }
 
     /// Takes a block of the class from the row that the lane used last: its first leaf.
@@ -122,53 +124,56 @@ impl<'w, W: Word> Magazine<'w, W> {
         if !self.has(class) {
             return None;
         }
-        let way = self.hint(cpu, class)?.load() & (self.shape.ways() - 1);
-        self.take_from(way, class)
+        let offset = self.hint(cpu, class)?.load() & ((1 << offset_bits::<W>()) - 1);
+        self.take_from(offset, class)
     }
 
     /// Takes the lowest block of a row.
     #[inline(always)]
-    fn take_from(&self, way: usize, class: Class) -> Option<usize> {
-        let state = self.row(way, class)?.take().ok()?;
-        let number = State::<W>::number(state, way, self.shape.way_shift);
+    fn take_from(&self, offset: usize, class: Class) -> Option<usize> {
+        let state = self.row(offset, class)?.take().ok()?;
+        let number = State::<W>::number(state);
         let index = (number << State::<W>::NODES.ilog2()) + state.trailing_zeros() as usize;
         Some(index << class.natural)
     }
 
     /// Takes a block of the class from any row, and makes it the one that the lane uses.
     pub(crate) fn take_marked(&self, cpu: usize, class: Class) -> Option<usize> {
-        let marks = self.words.get(Shape::marks(class.index)).filter(|_| self.has(class))?;
-        let start = self.lane(cpu) * self.shape.ways() / self.shape.lanes;
+        let marks = self.words.get(self.shape.marks(class.index)).filter(|_| self.has(class))?;
+        let ways = self.shape.way_mask + 1;
+        let start = self.lane(cpu) * ways / self.shape.lanes;
         // Every way once from the lane's own on.
-        for way in (0..self.shape.ways()).map(|way| (start + way) & (self.shape.ways() - 1)) {
+        for way in (0..ways).map(|way| (start + way) & self.shape.way_mask) {
             if marks.load() >> way & 1 == 0 {
                 continue;
             }
-            if let Some(first) = self.take_from(way, class) {
-                self.point(cpu, class, way, None);
+            let offset = way * self.shape.stride();
+            if let Some(first) = self.take_from(offset, class) {
+                self.point(cpu, class, offset, None);
                 return Some(first);
             }
             // Whoever keeps a block in the row after this reading of it sees that the mark is gone.
             marks.clear(1 << way);
-            let row = self.row(way, class)?;
-            if row.resting.reread() & State::<W>::BLOCKS != 0 {
+            if self.row(offset, class)?.resting.reread() & State::<W>::BLOCKS != 0 {
                 marks.set(1 << way);
             }
         }
         None
     }
 
-    /// Notes which way the lane uses, and how many blocks it should stock next.
-    fn point(&self, cpu: usize, class: Class, way: usize, stock: Option<usize>) {
+    /// Notes which row the lane uses, and how many blocks it should stock next.
+    fn point(&self, cpu: usize, class: Class, offset: usize, stock: Option<usize>) {
         if let Some(hint) = self.hint(cpu, class) {
-            let stock = stock.unwrap_or(hint.load() >> WAY_BITS);
-            hint.store(stock.min(State::<W>::NODES as usize) << WAY_BITS | way);
+            let stock = stock.unwrap_or(hint.load() >> offset_bits::<W>());
+            hint.store(stock.min(State::<W>::NODES as usize) << offset_bits::<W>() | offset);
         }
     }
 
+    /// Notes that a block rests in the row of a word of nodes.
     #[inline(always)]
-    fn mark(&self, way: usize, class: Class) {
-        if let Some(marks) = self.words.get(Shape::marks(class.index)) {
+    fn mark(&self, place: Place, class: Class) {
+        let way = State::<W>::number(place.tag) & self.shape.way_mask;
+        if let Some(marks) = self.words.get(self.shape.marks(class.index)) {
             if marks.load() >> way & 1 == 0 {
                 marks.set(1 << way);
             }
@@ -180,20 +185,18 @@ impl<'w, W: Word> Magazine<'w, W> {
     #[inline(always)]
     pub(crate) fn keep(&self, first: usize, class: Class) -> Kept {
         match self.seat(first, class) {
-            Some(Seat { way, row, place }) if row.has_members(place) => {
-                self.lay(way, &row, place, class)
-            }
+            Some(Seat { row, place, .. }) if row.has_members(place) => self.lay(&row, place, class),
             _ => Kept::No,
         }
     }
 
     /// Lays blocks to rest in a row that stands for their word of nodes.
     #[inline(always)]
-    fn lay(&self, way: usize, row: &RowWords<'w, W>, place: Place, class: Class) -> Kept {
+    fn lay(&self, row: &RowWords<'w, W>, place: Place, class: Class) -> Kept {
         match row.lay(place) {
             Ok(old) => {
                 if old & State::<W>::BLOCKS == 0 {
-                    self.mark(way, class);
+                    self.mark(place, class);
                 }
                 Kept::Yes
             }
@@ -217,7 +220,7 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// How many blocks of the class the lane should take from the tree at once.
     pub(crate) fn appetite(&self, cpu: usize, class: Class) -> usize {
         let hint = self.hint(cpu, class).map_or(0, Word::load);
-        (hint >> WAY_BITS).max(1)
+        (hint >> offset_bits::<W>()).max(1)
     }
 
     /// Keeps all blocks of a row from the tree but the lowest, which is the caller's: its first leaf.
@@ -235,7 +238,7 @@ impl<'w, W: Word> Magazine<'w, W> {
         match seat.filter(stocked) {
             Some(seat) => {
                 let next = self.appetite(cpu, class) * 2;
-                self.point(cpu, class, seat.way, Some(next));
+                self.point(cpu, class, seat.offset, Some(next));
             }
             None if rest != 0 => give(Row { blocks: rest, ..row }),
             None => {}
@@ -251,7 +254,7 @@ impl<'w, W: Word> Magazine<'w, W> {
         class: Class,
         mut give: impl FnMut(Row),
     ) -> Kept {
-        let Seat { way, row, place } = seat;
+        let Seat { row, place, .. } = seat;
         let lying = Place { blocks: resting, ..*place };
         let old = row.resting.load();
         let is_of_others = !State::<W>::is_of(old, place.tag);
@@ -265,9 +268,9 @@ impl<'w, W: Word> Magazine<'w, W> {
         }
         row.enroll(*place);
         let kept = if !is_of_others {
-            self.lay(*way, row, lying, class)
-        } else if self.empty(row, *way, class, place.tag | resting, &mut give) {
-            self.mark(*way, class);
+            self.lay(row, lying, class)
+        } else if Self::empty(row, class, place.tag | resting, &mut give) {
+            self.mark(*place, class);
             Kept::Yes
         } else {
             Kept::No
@@ -276,7 +279,7 @@ impl<'w, W: Word> Magazine<'w, W> {
             row.dismiss(*place);
         } else if self.is_short() {
             // Whoever is short of memory may have emptied the row before (M3).
-            self.empty(row, *way, class, 0, give);
+            Self::empty(row, class, 0, give);
         }
         kept
     }
@@ -290,20 +293,13 @@ impl<'w, W: Word> Magazine<'w, W> {
 
     /// Gives what rests in a row to `give`, and leaves the row in state `next`; says whether it could:
     /// not if another call is at it.
-    fn empty(
-        &self,
-        row: &RowWords<'w, W>,
-        way: usize,
-        class: Class,
-        next: usize,
-        mut give: impl FnMut(Row),
-    ) -> bool {
+    fn empty(row: &RowWords<'w, W>, class: Class, next: usize, mut give: impl FnMut(Row)) -> bool {
         let Ok(old) = row.seize(next) else { return false };
         let blocks = old & State::<W>::BLOCKS;
         if blocks != 0 {
             row.dismiss(Place { tag: old & !State::<W>::BLOCKS, blocks });
             if let Some(order) = Order::new(class.natural) {
-                let number = State::<W>::number(old, way, self.shape.way_shift);
+                let number = State::<W>::number(old);
                 give(Row { order, leaves: class.leaves, number, blocks });
             }
             row.resting.store(next);
@@ -313,29 +309,33 @@ impl<'w, W: Word> Magazine<'w, W> {
 
     /// Notes that the caller is short of memory, until [`Self::relax`].
     pub(crate) fn press(&self) {
-        if let Some(pressure) = self.words.get(PRESSURE) {
+        if let Some(pressure) = self.pressure() {
             pressure.add(1);
         }
     }
 
     /// Ends what [`Self::press`] began.
     pub(crate) fn relax(&self) {
-        if let Some(pressure) = self.words.get(PRESSURE) {
+        if let Some(pressure) = self.pressure() {
             pressure.sub(1);
         }
     }
 
     /// Whether anybody is short of memory.
     pub(crate) fn is_short(&self) -> bool {
-        self.words.get(PRESSURE).is_none_or(|pressure| pressure.load() != 0)
+        self.pressure().is_some_and(|pressure| pressure.load() != 0)
+    }
+
+    fn pressure(&self) -> Option<&'w W> {
+        self.words.get(self.shape.pressure).filter(|_| !self.shape.is_none())
     }
 
     /// Gives everything that rests to `give`. O(rows).
     pub(crate) fn drain(&self, mut give: impl FnMut(Row)) {
-        for (way, class, row) in self.rows() {
+        for (class, row) in self.rows() {
             // Read by a change: whoever keeps a block here after it sees the pressure (M3).
             if row.resting.reread() != 0 {
-                self.empty(&row, way, class, 0, &mut give);
+                Self::empty(&row, class, 0, &mut give);
             }
         }
         // Whoever stocks next begins with little.
@@ -348,19 +348,22 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// Leaves of resting blocks. O(rows).
     pub(crate) fn resting(&self) -> usize {
         let count = |resting: usize| (resting & State::<W>::BLOCKS).count_ones() as usize;
-        self.rows().map(|(_, class, row)| count(row.resting.load()) * class.leaves).sum()
+        self.rows().map(|(class, row)| count(row.resting.load()) * class.leaves).sum()
     }
 
     /// Makes it an empty one, whatever the words hold.
     pub(crate) fn clear(&self) {
-        self.words.iter().take(self.shape.words()).for_each(|word| word.store(0));
+        let words = self.words.get(self.shape.range()).unwrap_or(&[]);
+        for word in words {
+            word.store(0);
+        }
     }
 
-    fn rows(&self) -> impl Iterator<Item = (usize, Class, RowWords<'w, W>)> + use<'_, 'w, W> {
-        let classes = 0..self.shape.classes;
-        classes.flat_map(move |index| {
+    fn rows(&self) -> impl Iterator<Item = (Class, RowWords<'w, W>)> + use<'_, 'w, W> {
+        (0..self.shape.classes).flat_map(move |index| {
             let class = Class::at(index, self.precision);
-            (0..self.shape.ways()).filter_map(move |way| Some((way, class, self.row(way, class)?)))
+            let offsets = (0..=self.shape.way_mask).map(|way| way * self.shape.stride());
+            offsets.filter_map(move |offset| Some((class, self.row(offset, class)?)))
         })
     }
 }

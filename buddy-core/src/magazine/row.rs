@@ -21,18 +21,17 @@ impl<W: Word> State<W> {
     /// Tags are smaller.
     const TAGS: usize = 1 << (Self::NODES - 1);
 
-    /// The tag of a word of nodes, in its place; `None` if the number is too large for one. 0 is the
-    /// tag of no word.
+    /// The tag of a word of nodes, in its place: the number + 1, so that 0 is the tag of no word;
+    /// `None` if the number is too large.
     #[inline(always)]
-    pub(super) const fn tag(number: usize, way_shift: u32) -> Option<usize> {
-        let tag = (number >> way_shift) + 1;
-        if tag < Self::TAGS { Some(tag << Self::NODES) } else { None }
+    pub(super) const fn tag(number: usize) -> Option<usize> {
+        if number < Self::TAGS - 1 { Some((number + 1) << Self::NODES) } else { None }
     }
 
-    /// The number of the word of nodes, of the words that go to that way.
+    /// The number of the word of nodes of a state with a tag.
     #[inline(always)]
-    pub(super) const fn number(state: usize, way: usize, way_shift: u32) -> usize {
-        (((state & !Self::BUSY) >> Self::NODES).wrapping_sub(1) << way_shift) | way
+    pub(super) const fn number(state: usize) -> usize {
+        ((state & !Self::BUSY) >> Self::NODES).wrapping_sub(1)
     }
 
     /// Whether the state is of that tag, and not busy.
@@ -132,31 +131,24 @@ mod tests {
     use crate::tree::{Plain, Plain32};
 
     fn check<W: Word>(most: usize) {
-        for way_shift in 0..=5 {
-            for number in (0..200).chain(most - 100..most) {
-                let Some(tag) = State::<W>::tag(number, way_shift) else {
-                    panic!("{number} has no tag");
-                };
-                let way = number & ((1 << way_shift) - 1);
-                let full = tag | State::<W>::BLOCKS;
-                assert_eq!(State::<W>::number(full, way, way_shift), number);
-                assert_eq!(State::<W>::number(full | State::<W>::BUSY, way, way_shift), number);
-                assert!(State::<W>::is_of(full, tag) && !State::<W>::is_of(0, tag));
-                assert!(!State::<W>::is_of(full | State::<W>::BUSY, tag));
-                assert!(State::<W>::is_of_any(full | State::<W>::BUSY, tag));
-            }
+        for number in (0..200).chain(most - 100..most) {
+            let Some(tag) = State::<W>::tag(number) else {
+                panic!("{number} has no tag");
+            };
+            let full = tag | State::<W>::BLOCKS;
+            assert_eq!(State::<W>::number(full), number);
+            assert_eq!(State::<W>::number(full | State::<W>::BUSY), number);
+            assert!(State::<W>::is_of(full, tag) && !State::<W>::is_of(0, tag));
+            assert!(!State::<W>::is_of(full | State::<W>::BUSY, tag));
+            assert!(State::<W>::is_of_any(full | State::<W>::BUSY, tag));
         }
+        assert_eq!(State::<W>::tag(most), None);
+        assert_eq!(State::<W>::tag(usize::MAX >> 4), None);
     }
 
     #[test]
-    fn a_word_of_nodes_is_told_by_way_and_tag() {
+    fn a_word_of_nodes_is_told_by_its_tag() {
         check::<Plain32>((1 << 15) - 1);
         check::<Plain>((1 << (usize::BITS / 2 - 1)) - 1);
-    }
-
-    #[test]
-    fn far_out_words_have_no_tag() {
-        assert_eq!(State::<Plain32>::tag((1 << 15) - 1, 0), None);
-        assert_eq!(State::<Plain32>::tag(usize::MAX >> 4, 3), None);
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::class::Class;
 use crate::tree::{Order, Word};
+use core::ops::Range;
 
 /// Blocks rest that are at most 1/1024 of the range.
 const ORDERS_BELOW_TOP: u32 = 10;
@@ -15,26 +16,32 @@ const MOST_PRECISION: u32 = 4;
 /// Lanes beyond these share.
 const MOST_LANES: usize = 64;
 
-/// The number of calls that are short of memory.
-pub(super) const PRESSURE: usize = 0;
-pub(super) const HEADER: usize = 1;
-
 /// The words of a row: MEMBERS and RESTING.
 pub(super) const ROW: usize = 2;
 
-/// How large a magazine is.
+/// How large a magazine is, and at which words of the storage its parts begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// Sizes that can rest.
     pub(super) classes: usize,
-    /// `log2` of the rows of a class.
-    pub(super) way_shift: u32,
+    /// Rows of a class, less 1.
+    pub(super) way_mask: usize,
     /// Parts of it that CPUs have of their own.
     pub(super) lanes: usize,
+    /// The number of calls that are short of memory; the marks follow it.
+    pub(super) pressure: usize,
+    hints: usize,
+    rows: usize,
 }
 
 impl Shape {
-    pub(crate) const NONE: Self = Self { classes: 0, way_shift: 0, lanes: 1 };
+    pub(crate) const NONE: Self = Self::of(0, 0, 0, 1);
+
+    const fn of(at: usize, classes: usize, way_mask: usize, lanes: usize) -> Self {
+        let hints = at + 1 + classes;
+        let rows = hints + lanes * classes;
+        Self { classes, way_mask, lanes, pressure: at, hints, rows }
+    }
 
     /// The words to spend on the magazine of a tree of `tree_words` words over `leaves` leaves: what
     /// both together may take is 4.29 bits a leaf, which leaves nothing for those of small trees.
@@ -43,9 +50,10 @@ impl Shape {
         both.saturating_sub(tree_words)
     }
 
-    /// The largest magazine worth having that fits into `words` words, over a tree whose highest
-    /// order is `top`, for blocks of `precision` and so many CPUs.
+    /// The largest magazine worth having that fits into `words` words from word `at` of the storage on,
+    /// over a tree whose highest order is `top`, for blocks of `precision` and so many CPUs.
     pub(crate) const fn fitting<W: Word>(
+        at: usize,
         words: usize,
         top: Order,
         precision: u32,
@@ -62,15 +70,15 @@ impl Shape {
             _ => MOST_LANES,
         };
         // A mark is a bit for each way.
-        let mut shape = Self { classes, way_shift: W::BITS.ilog2(), lanes };
-        while shape.words() > words && shape.way_shift > 0 {
-            shape.way_shift -= 1;
+        let mut shape = Self::of(at, classes, W::BITS as usize - 1, lanes);
+        while shape.words() > words && shape.way_mask > 0 {
+            shape.way_mask >>= 1;
         }
         if shape.words() > words {
-            shape.lanes = 1;
+            shape = Self::of(at, classes, 0, 1);
         }
         while shape.words() > words && shape.classes > 0 {
-            shape.classes -= 1;
+            shape = Self::of(at, shape.classes - 1, 0, 1);
         }
         if shape.classes == 0 { Self::NONE } else { shape }
     }
@@ -81,31 +89,37 @@ impl Shape {
 
     /// How many words it takes.
     pub(crate) const fn words(&self) -> usize {
-        if self.is_none() { 0 } else { self.row(self.ways(), 0) }
+        let rows = (self.way_mask + 1) * self.stride();
+        if self.is_none() { 0 } else { self.rows - self.pressure + rows }
     }
 
-    /// Rows of a class.
+    /// Which words it takes.
+    pub(super) const fn range(&self) -> Range<usize> {
+        self.pressure..self.pressure + self.words()
+    }
+
+    /// How far apart the rows of a class are.
     #[inline(always)]
-    pub(super) const fn ways(&self) -> usize {
-        1 << self.way_shift
+    pub(super) const fn stride(&self) -> usize {
+        self.classes * ROW
     }
 
     /// Where the marks of a class lie.
     #[inline(always)]
-    pub(super) const fn marks(class: usize) -> usize {
-        HEADER + class
+    pub(super) const fn marks(&self, class: usize) -> usize {
+        self.pressure + 1 + class
     }
 
     /// Where the hint of a class for a lane lies.
     #[inline(always)]
     pub(super) const fn hint(&self, lane: usize, class: usize) -> usize {
-        HEADER + (1 + lane) * self.classes + class
+        self.hints + lane * self.classes + class
     }
 
-    /// Where a row begins.
+    /// Where the row of a class begins, `offset` (a way times the stride) behind its first.
     #[inline(always)]
-    pub(super) const fn row(&self, way: usize, class: usize) -> usize {
-        HEADER + (1 + self.lanes) * self.classes + (way * self.classes + class) * ROW
+    pub(super) const fn row(&self, offset: usize, class: usize) -> usize {
+        self.rows + offset + class * ROW
     }
 }
 
@@ -123,27 +137,32 @@ mod tests {
         for words in 0..3000 {
             for order in [0, 5, 9, 10, 16, 22, 28] {
                 for cpus in [0, 1, 4, 1000] {
-                    assert!(Shape::fitting::<Plain>(words, top(order), 3, cpus).words() <= words);
-                    assert!(Shape::fitting::<Plain32>(words, top(order), 3, cpus).words() <= words);
+                    let shape = Shape::fitting::<Plain>(7, words, top(order), 3, cpus);
+                    assert!(shape.words() <= words);
+                    let shape = Shape::fitting::<Plain32>(7, words, top(order), 3, cpus);
+                    assert!(shape.words() <= words);
                 }
             }
         }
-        assert!(Shape::fitting::<Plain>(10_000, top(22), 9, 1).is_none());
-        assert!(Shape::fitting::<Plain>(10_000, top(9), 3, 1).is_none());
+        assert!(Shape::fitting::<Plain>(0, 10_000, top(22), 9, 1).is_none());
+        assert!(Shape::fitting::<Plain>(0, 10_000, top(9), 3, 1).is_none());
     }
 
     #[test]
     fn every_part_has_words_of_its_own() {
-        let shape = Shape::fitting::<Plain>(700, top(16), 3, 3);
-        assert!(shape.ways() > 1 && shape.lanes == 3);
-        let (classes, ways) = (0..shape.classes, 0..shape.ways());
-        let marks = classes.clone().map(Shape::marks);
+        let shape = Shape::fitting::<Plain>(5, 700, top(16), 3, 3);
+        assert!(shape.way_mask > 0 && shape.lanes == 3);
+        let (classes, ways) = (0..shape.classes, 0..=shape.way_mask);
+        let marks = classes.clone().map(|class| shape.marks(class));
         let hints = (0..3).flat_map(|lane| (0..shape.classes).map(move |class| (lane, class)));
         let hints = hints.map(|(lane, class)| shape.hint(lane, class));
         let rows = ways.flat_map(|way| (0..shape.classes).map(move |class| (way, class)));
-        let rows = rows.flat_map(|(way, class)| [0, 1].map(|word| shape.row(way, class) + word));
-        assert!(
-            core::iter::once(PRESSURE).chain(marks).chain(hints).chain(rows).eq(0..shape.words())
-        );
+        let rows = rows.flat_map(|(way, class)| {
+            let row = shape.row(way * shape.stride(), class);
+            [row, row + 1]
+        });
+        let all = core::iter::once(shape.pressure).chain(marks).chain(hints).chain(rows);
+        assert!(all.eq(shape.range()));
+        assert_eq!(shape.range().start, 5);
     }
 }

@@ -9,8 +9,8 @@ const PRECISION: u32 = 3;
 
 /// The words of a magazine with several ways.
 fn words<W: Word>() -> (Vec<W>, Shape) {
-    let shape = Shape::fitting::<W>(1000, Order::new(16).unwrap(), PRECISION, 1);
-    assert!(shape.ways() > 1);
+    let shape = Shape::fitting::<W>(0, 1000, Order::new(16).unwrap(), PRECISION, 1);
+    assert!(shape.way_mask > 0);
     ((0..shape.words()).map(|_| W::default()).collect(), shape)
 }
 
@@ -78,7 +78,7 @@ fn another_word_of_nodes_takes_the_place_and_sends_away_what_rests() {
     let class = class(1);
     let mut sent = Vec::new();
     magazine.load(0, class, row(1, 3, 0b1111), nothing);
-    let rival = 3 + shape.ways();
+    let rival = 3 + (shape.way_mask + 1);
     let first = rival * State::<Plain>::NODES as usize;
     assert_eq!(magazine.adopt(first, class, |row| sent.push(row)), Kept::Yes);
     assert_eq!(sent, [row(1, 3, 0b1110)]);
@@ -92,7 +92,7 @@ fn one_block_for_now_sends_nobody_away() {
     let (words, shape) = words::<Plain>();
     let magazine = Magazine::new(&words, shape, PRECISION);
     magazine.load(0, class(1), row(1, 0, 0b11), nothing);
-    magazine.load(0, class(1), row(1, shape.ways(), 0b1), nothing);
+    magazine.load(0, class(1), row(1, shape.way_mask + 1, 0b1), nothing);
     assert_eq!(magazine.resting(), 1);
 }
 
@@ -101,8 +101,9 @@ fn blocks_in_any_way_are_found() {
     let (words, shape) = words::<Plain>();
     let magazine = Magazine::new(&words, shape, PRECISION);
     let class = class(2);
-    let firsts: Vec<_> =
-        (0..shape.ways()).map(|way| magazine.load(0, class, row(2, way, 0b1), nothing)).collect();
+    let firsts: Vec<_> = (0..=shape.way_mask)
+        .map(|way| magazine.load(0, class, row(2, way, 0b1), nothing))
+        .collect();
     assert_eq!(magazine.take_marked(0, class), None);
     for first in &firsts {
         assert_eq!(magazine.keep(*first, class), Kept::Yes);
@@ -163,7 +164,7 @@ fn a_row_that_another_call_gives_away_is_left_alone() {
     let magazine = Magazine::new(&words, shape, PRECISION);
     let class = class(1);
     let first = magazine.load(0, class, row(1, 0, 0b111), nothing);
-    magazine.adopt(first + State::<Plain>::NODES as usize * shape.ways(), class, |_| {
+    magazine.adopt(first + State::<Plain>::NODES as usize * (shape.way_mask + 1), class, |_| {
         // In the middle of it.
         assert_eq!(magazine.take(0, class), None);
         assert_eq!(magazine.take_marked(0, class), None);

@@ -144,10 +144,10 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.geometry.words::<S::Word>()
     }
 
-    /// The storage's words from `at` on.
+    /// All of the storage's words.
     #[inline(always)]
-    pub(crate) fn words_from(&self, at: usize) -> &[S::Word] {
-        self.storage.words().get(at..).unwrap_or(&[])
+    pub(crate) fn words(&self) -> &[S::Word] {
+        self.storage.words()
     }
 
     #[inline(always)]
