@@ -63,7 +63,7 @@ enum Stage {
     Empty,
     /// The first call takes this.
     #[cfg(target_has_atomic = "ptr")]
-    Waiting(&'static Reserve<[u8]>),
+    Waiting(Reserve),
     /// The heap is what it is.
     Ready,
 }
@@ -80,11 +80,9 @@ impl<const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> State<MIN_BLOCK, P
 
     #[cfg(target_has_atomic = "ptr")]
     #[cold]
-    fn start_over(&mut self, reserve: &'static Reserve<[u8]>) {
+    fn start_over(&mut self, reserve: Reserve) {
         self.stage = Stage::Ready;
-        if let Some(Ok(heap)) = reserve.take().map(Heap::from_region) {
-            self.heap = heap;
-        }
+        self.heap = reserve.build();
     }
 
     /// Sets the heap, if nothing was set before.
@@ -124,7 +122,7 @@ impl<L: RawLock, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     #[cfg(target_has_atomic = "ptr")]
     #[must_use]
     pub const fn over<const BYTES: usize>(lock: L, memory: &'static StaticMemory<BYTES>) -> Self {
-        Self::at(lock, Stage::Waiting(&memory.0))
+        Self::at(lock, Stage::Waiting(memory.reserve()))
     }
 
     const fn at(lock: L, stage: Stage) -> Self {
@@ -172,54 +170,69 @@ impl<L: RawLock, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         self.with_state(|state| state.init(|| unsafe { Heap::from_raw(start, len) }))
     }
 
-    /// Gives the heap metadata, all of `words`, for memory that is added later. How many words a
-    /// region takes, [`Heap::metadata_words`] says; twice as many are plenty.
+    /// As [`Self::init_raw`], with metadata for `room` bytes in all, so that more memory can be added
+    /// later. The metadata takes its bytes of these `len`.
     ///
     /// ```
-    /// use buddy_core::Plain;
-    /// use buddy_global::{LockedHeap, Spin, StaticMemory};
+    /// use buddy_global::{LockedHeap, Spin};
+    /// use core::ptr::NonNull;
     ///
-    /// static LOW: StaticMemory<{ 64 << 10 }> = StaticMemory::new();
-    /// static HIGH: StaticMemory<{ 16 << 10 }> = StaticMemory::new();
     /// static HEAP: LockedHeap<Spin> = LockedHeap::empty(Spin::new());
     ///
-    /// HEAP.init_metadata(Box::leak(Box::new([const { Plain::zero() }; 1000])))?;
-    /// HEAP.add(LOW.take().expect("nobody else takes it"))?;
-    /// HEAP.add(HIGH.take().expect("nobody else takes it"))?;
-    /// assert!(HEAP.size() >= (80 << 10) - 64);
+    /// # let memory = NonNull::from(vec![0_u8; 1 << 20].leak()).cast::<u8>();
+    /// # let (start, half) = (memory, 1 << 19);
+    /// # // SAFETY: inside the memory.
+    /// # let middle = unsafe { start.add(half) };
+    /// // SAFETY: the memory map says that these bytes are there, and nobody's.
+    /// unsafe { HEAP.init_raw_with_room(start, half, 1 << 20)? };
+    /// // Later, from the same piece of the map. SAFETY: as before.
+    /// unsafe { HEAP.add_raw(middle, half)? };
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// # Errors
-    /// [`InitError::Twice`], or [`InitError::Build`] if there are too few words for a block.
-    pub fn init_metadata(&self, words: &'static mut [Plain]) -> Result<(), InitError> {
-        self.with_state(|state| state.init(|| Heap::new(words))).map(drop)
-    }
-
-    /// Adds memory; returns how many bytes became usable. See [`Heap::add`].
+    /// # Safety
+    /// As [`Self::init_raw`] and [`Self::add_raw`].
     ///
     /// # Errors
-    /// If the region is too small for a block, or there is no room for it in the metadata (none to
-    /// spare after [`Self::init`]) or among the `REGIONS`.
-    pub fn add(&self, region: &'static mut [MaybeUninit<u8>]) -> Result<usize, RegionError> {
-        self.with_state(|state| state.heap.add(region))
+    /// As [`Self::init`].
+    pub unsafe fn init_raw_with_room(
+        &self,
+        start: NonNull<u8>,
+        len: usize,
+        room: usize,
+    ) -> Result<usize, InitError> {
+        let build = || {
+            // SAFETY: the caller's duties, for ever.
+            unsafe { Heap::from_raw_with_room(start, len, room) }
+        };
+        self.with_state(|state| state.init(build))
     }
 
-    /// Adds the `len` bytes at `start`, which merge with those added last by this function if they
-    /// directly follow them. See [`Heap::add_raw`].
+    /// Adds memory, also while other threads use the heap; returns how many bytes became usable. See
+    /// [`Heap::add`].
+    ///
+    /// # Errors
+    /// If the region is too small for a block, there is no room for it in the metadata (see
+    /// [`Self::init_raw_with_room`]) or among the `REGIONS`, or another call is adding memory.
+    pub fn add(&self, region: &'static mut [MaybeUninit<u8>]) -> Result<usize, RegionError> {
+        self.with(|heap| heap.add(region))
+    }
+
+    /// As [`Self::add`], with the `len` bytes at `start`. They merge with memory that they touch if it
+    /// was given as raw memory, too. See [`Heap::add_raw`].
     ///
     /// # Safety
     /// - The memory is of one allocation (in the sense of [`core::ptr`]); `start` may be used to
     ///   read and write all of it from now on.
     /// - Nobody else uses it from now on.
-    /// - If it directly follows what was added last by this function, both are of one allocation,
-    ///   and the pointer given then may be used for this memory, too.
+    /// - If it touches memory that was given by [`Self::init_raw_with_room`] or by this function, both
+    ///   are of one allocation, and the pointer to the lower may be used for the higher, too.
     ///
     /// # Errors
     /// As [`Self::add`], and if the memory overlaps a region that the heap has.
     pub unsafe fn add_raw(&self, start: NonNull<u8>, len: usize) -> Result<usize, RegionError> {
         // SAFETY: the caller's duties.
-        self.with_state(|state| unsafe { state.heap.add_raw(start, len) })
+        self.with(|heap| unsafe { heap.add_raw(start, len) })
     }
 
     /// How many frees and reallocations were refused because no block of that size starts there:
@@ -254,6 +267,17 @@ impl<L: RawLock, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 
     fn hook(&self) -> &Hook {
         &self.hook
+    }
+
+    /// Clears without the lock.
+    #[inline]
+    fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let block = Reach::alloc(self, layout);
+        if !block.is_null() {
+            // SAFETY: a block of as many bytes, which nobody else knows yet.
+            unsafe { block.write_bytes(0, layout.size()) };
+        }
+        block
     }
 
     #[cold]

@@ -19,10 +19,10 @@ pub(crate) trait Reach<const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> 
     /// Counts a call that was refused because of its arguments.
     fn note_refused(&self);
 
-    /// One try; no hook.
+    /// Makes an attempt to allocate; no hook.
     #[inline]
-    fn try_alloc(&self, layout: Layout) -> Option<NonNull<u8>> {
-        self.with(|heap| heap.allocate(layout)).ok().map(NonNull::cast)
+    fn attempt<T>(&self, attempt: impl Fn() -> Option<T>) -> Option<T> {
+        attempt()
     }
 
     /// # Safety
@@ -33,10 +33,43 @@ pub(crate) trait Reach<const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> 
         self.with(|heap| unsafe { heap.deallocate(block, layout) })
     }
 
+    /// Resizes a block where it is; whether there was room.
+    ///
+    /// # Safety
+    /// If the block shrinks, what is behind its new size is not used any more.
+    #[inline]
+    unsafe fn resize_in_place(
+        &self,
+        block: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<bool, FreeError> {
+        // SAFETY: the caller's duty.
+        let resized = self.with(|heap| unsafe { heap.resize_in_place(block, old, new) });
+        resized.map(|resized| resized.is_some())
+    }
+
+    /// Allocates by `attempt`; calls the hook if there is no memory.
+    #[inline]
+    fn obtain(
+        &self,
+        layout: Layout,
+        attempt: impl Fn(&Heap<Self::Words, MIN_BLOCK, P, REGIONS>) -> Result<NonNull<[u8]>, AllocError>,
+    ) -> Option<NonNull<u8>> {
+        let attempt = || self.attempt(|| self.with(&attempt).ok());
+        let block = attempt().or_else(|| self.hook().retry(layout, attempt));
+        block.map(NonNull::cast)
+    }
+
     #[inline]
     fn alloc(&self, layout: Layout) -> *mut u8 {
-        let block =
-            self.try_alloc(layout).or_else(|| self.hook().retry(layout, || self.try_alloc(layout)));
+        let block = self.obtain(layout, |heap| heap.allocate(layout));
+        block.map_or(ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    #[inline]
+    fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let block = self.obtain(layout, |heap| heap.allocate_zeroed(layout));
         block.map_or(ptr::null_mut(), NonNull::as_ptr)
     }
 
@@ -60,17 +93,33 @@ pub(crate) trait Reach<const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> 
         else {
             return ptr::null_mut();
         };
-        // SAFETY: if this succeeds, the caller does not use the old pointer any more.
-        let resize = || self.with(|heap| unsafe { heap.grow(block, old, new) });
-        let resized = match resize() {
-            Ok(resized) => Some(resized),
-            Err(AllocError::Block(_)) => {
+        // SAFETY: the caller does not use what is behind the new size any more.
+        match unsafe { self.resize_in_place(block, old, new) } {
+            Ok(true) => ptr,
+            // SAFETY: a block for `old`; if this succeeds, the caller does not use it any more.
+            Ok(false) => unsafe { self.relocate(block, old, new) },
+            Err(_) => {
                 self.note_refused();
-                None
+                ptr::null_mut()
             }
-            Err(_) => self.hook().retry(new, || resize().ok()),
-        };
-        resized.map_or(ptr::null_mut(), |resized| resized.cast().as_ptr())
+        }
+    }
+
+    /// Moves a block. No lock is held while its bytes are copied.
+    ///
+    /// # Safety
+    /// `block` is a block for `old`; if this does not return null, it is not used any more.
+    unsafe fn relocate(&self, block: NonNull<u8>, old: Layout, new: Layout) -> *mut u8 {
+        let to = self.alloc(new);
+        if !to.is_null() {
+            let kept = old.size().min(new.size());
+            // SAFETY: two blocks, each of at least as many bytes: the new one is known to this call
+            // only, the old one to its caller only.
+            unsafe { to.copy_from_nonoverlapping(block.as_ptr(), kept) };
+            // SAFETY: the caller does not use it any more.
+            unsafe { self.dealloc(block.as_ptr(), old) };
+        }
+        to
     }
 }
 
@@ -99,6 +148,11 @@ macro_rules! public_calls {
             unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
                 // SAFETY: the caller's duties.
                 unsafe { Reach::dealloc(self, ptr, layout) }
+            }
+
+            #[inline]
+            unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+                Reach::alloc_zeroed(self, layout)
             }
 
             #[inline]

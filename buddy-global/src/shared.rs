@@ -5,6 +5,7 @@ use crate::hook::{Hook, OutOfMemory};
 use crate::late::Late;
 use crate::memory::{Reserve, StaticMemory};
 use crate::reach::{Reach, public_calls};
+use buddy_core::heap::RegionError;
 use buddy_core::tree::Invalid;
 use buddy_core::{Atomic, Heap, Lazy, Policy, Statistics};
 use core::alloc::{GlobalAlloc, Layout};
@@ -28,7 +29,7 @@ type Shared<const MIN_BLOCK: usize, P, const REGIONS: usize> =
 /// `GlobalAlloc` wants it. No call panics.
 pub struct BuddyHeap<const MIN_BLOCK: usize = 16, P: Policy = Lazy, const REGIONS: usize = 4> {
     heap: Late<Shared<MIN_BLOCK, P, REGIONS>>,
-    source: Option<&'static Reserve<[u8]>>,
+    source: Option<Reserve>,
     refused: AtomicUsize,
     hook: Hook,
 }
@@ -59,10 +60,10 @@ impl<const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> BuddyHeap<MIN_BLOC
     /// ```
     #[must_use]
     pub const fn over<const BYTES: usize>(memory: &'static StaticMemory<BYTES>) -> Self {
-        Self::from_source(Some(&memory.0))
+        Self::from_source(Some(memory.reserve()))
     }
 
-    const fn from_source(source: Option<&'static Reserve<[u8]>>) -> Self {
+    const fn from_source(source: Option<Reserve>) -> Self {
         Self {
             heap: Late::new(Heap::empty(), Heap::empty()),
             source,
@@ -111,6 +112,68 @@ impl<const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> BuddyHeap<MIN_BLOC
         self.set(|| Ok(unsafe { Heap::from_raw(start, len) }?))
     }
 
+    /// As [`Self::init_raw`], with metadata for `room` bytes in all, so that more memory can be added
+    /// later. The metadata takes its bytes of these `len`.
+    ///
+    /// ```
+    /// use buddy_global::BuddyHeap;
+    /// use core::ptr::NonNull;
+    ///
+    /// static HEAP: BuddyHeap = BuddyHeap::empty();
+    ///
+    /// # let memory = NonNull::from(vec![0_u8; 1 << 20].leak()).cast::<u8>();
+    /// # let (start, half) = (memory, 1 << 19);
+    /// # // SAFETY: inside the memory.
+    /// # let middle = unsafe { start.add(half) };
+    /// // SAFETY: the memory map says that these bytes are there, and nobody's.
+    /// unsafe { HEAP.init_raw_with_room(start, half, 1 << 20)? };
+    /// // Later, from the same piece of the map. SAFETY: as before.
+    /// unsafe { HEAP.add_raw(middle, half)? };
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Safety
+    /// As [`Self::init_raw`] and [`Self::add_raw`].
+    ///
+    /// # Errors
+    /// As [`Self::init`].
+    pub unsafe fn init_raw_with_room(
+        &self,
+        start: NonNull<u8>,
+        len: usize,
+        room: usize,
+    ) -> Result<usize, InitError> {
+        // SAFETY: the caller's duties, for ever.
+        self.set(|| Ok(unsafe { Heap::from_raw_with_room(start, len, room) }?))
+    }
+
+    /// Adds memory, also while other threads use the heap; returns how many bytes became usable. See
+    /// [`Heap::add`].
+    ///
+    /// # Errors
+    /// If the region is too small for a block, there is no room for it in the metadata (see
+    /// [`Self::init_raw_with_room`]) or among the `REGIONS`, or another call is adding memory.
+    pub fn add(&self, region: &'static mut [MaybeUninit<u8>]) -> Result<usize, RegionError> {
+        self.with(|heap| heap.add(region))
+    }
+
+    /// As [`Self::add`], with the `len` bytes at `start`. They merge with memory that they touch if it
+    /// was given as raw memory, too. See [`Heap::add_raw`].
+    ///
+    /// # Safety
+    /// - The memory is of one allocation (in the sense of [`core::ptr`]); `start` may be used to
+    ///   read and write all of it from now on.
+    /// - Nobody else uses it from now on.
+    /// - If it touches memory that was given by [`Self::init_raw_with_room`] or by this function, both
+    ///   are of one allocation, and the pointer to the lower may be used for the higher, too.
+    ///
+    /// # Errors
+    /// As [`Self::add`], and if the memory overlaps a region that the heap has.
+    pub unsafe fn add_raw(&self, start: NonNull<u8>, len: usize) -> Result<usize, RegionError> {
+        // SAFETY: the caller's duties.
+        self.with(|heap| unsafe { heap.add_raw(start, len) })
+    }
+
     fn set(
         &self,
         build: impl FnOnce() -> Result<Shared<MIN_BLOCK, P, REGIONS>, InitError>,
@@ -137,15 +200,7 @@ impl<const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> Reach<MIN_BLOCK, P
 
     #[inline(always)]
     fn with<R>(&self, call: impl FnOnce(&Shared<MIN_BLOCK, P, REGIONS>) -> R) -> R {
-        // An array that was taken, or is too small for a block, makes a heap without memory.
-        let build = self.source.map(|reserve| {
-            || {
-                reserve
-                    .take()
-                    .and_then(|region| Heap::from_region(region).ok())
-                    .unwrap_or(Heap::empty())
-            }
-        });
+        let build = self.source.map(|reserve| move || reserve.build());
         call(self.heap.get(build))
     }
 

@@ -63,6 +63,36 @@ fn pages_are_taken_when_they_are_used() {
 }
 
 #[test]
+fn zeroed_memory_that_is_zero_is_not_touched() {
+    let heap: HostedHeap = HostedHeap::with_limit(1 << 30);
+    for _ in 0..2 {
+        // SAFETY: the size is not 0.
+        let block = unsafe { heap.alloc_zeroed(layout(256 * MIB)) };
+        assert!(resident(block, 256 * MIB) < MIB);
+        // SAFETY: inside the block.
+        let middle = unsafe { block.add(100 * MIB) };
+        // SAFETY: the block has as many bytes behind it.
+        unsafe { middle.write_bytes(7, 10 * MIB) };
+        free(&heap, block, 256 * MIB);
+    }
+}
+
+#[test]
+fn what_a_large_block_gives_up_goes_back() {
+    let heap: HostedHeap = HostedHeap::with_limit(64 * MIB);
+    let block = written(&heap, 8 * MIB);
+    // SAFETY: the block of that layout.
+    let shrunk = unsafe { heap.realloc(block, layout(8 * MIB), MIB + 100) };
+    assert_eq!(shrunk, block);
+    // SAFETY: the bytes that are left, all written.
+    let kept = unsafe { core::slice::from_raw_parts(shrunk, MIB + 100) };
+    assert!(kept.iter().all(|byte| *byte == 0xa5));
+    assert!(resident(block, 8 * MIB) < 2 * MIB);
+    free(&heap, shrunk, MIB + 100);
+    assert_eq!((heap.total_allocated(), heap.refused()), (0, 0));
+}
+
+#[test]
 fn a_limit_beyond_the_machine_is_all_right() {
     let heap: HostedHeap<4096> = HostedHeap::with_limit(1 << 40);
     let block = written(&heap, 100);

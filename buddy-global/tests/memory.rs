@@ -2,21 +2,14 @@
 
 mod support;
 
+use buddy_core::Lazy;
 use buddy_core::heap::RegionError;
-use buddy_core::{Lazy, Plain};
 use buddy_global::{BuddyHeap, InitError, LockedHeap, Spin, StaticMemory, static_heap};
 use core::alloc::GlobalAlloc;
 use core::ptr::NonNull;
 use std::sync::Barrier;
 use std::thread;
 use support::{KIB_64, layout, leaked};
-
-/// A heap that is given memory by the test.
-fn heap_of_metadata<const REGIONS: usize>() -> LockedHeap<Spin, 64, Lazy, REGIONS> {
-    let heap = LockedHeap::empty(Spin::new());
-    heap.init_metadata((0..1000).map(|_| Plain::zero()).collect::<Vec<_>>().leak()).unwrap();
-    heap
-}
 
 #[test]
 fn without_memory_there_is_null() {
@@ -40,7 +33,6 @@ fn a_locked_heap_is_given_its_memory_once() {
     let heap = LockedHeap::<_, 16>::empty(Spin::new());
     heap.init(leaked(KIB_64)).unwrap();
     assert_eq!(heap.init(leaked(KIB_64)), Err(InitError::Twice));
-    assert_eq!(heap.init_metadata(vec![].leak()), Err(InitError::Twice));
     assert_eq!(WAITING.init(leaked(KIB_64)), Err(InitError::Twice));
     assert!(WAITING.size() > 3500);
 }
@@ -60,7 +52,6 @@ fn a_heap_without_lock_is_given_its_memory_once() {
 fn memory_too_small_is_an_error_and_the_next_try_counts() {
     let heap = LockedHeap::<_, 16>::empty(Spin::new());
     assert!(matches!(heap.init(leaked(7)), Err(InitError::Build(_))));
-    assert!(matches!(heap.init_metadata(vec![].leak()), Err(InitError::Build(_))));
     assert!(heap.init(leaked(4096)).unwrap() > 3500);
 
     let heap = BuddyHeap::<16>::empty();
@@ -109,28 +100,75 @@ fn threads_that_meet_at_the_first_call_are_all_served() {
     assert_eq!((HEAP.total_allocated(), HEAP.refused()), (0, 0));
 }
 
+/// Calls a function for a heap without lock and one with, neither of which has memory yet.
+macro_rules! for_both {
+    ($call:ident, $regions:literal) => {
+        $call!(BuddyHeap::<64, Lazy, $regions>::empty());
+        $call!(LockedHeap::<_, 64, Lazy, $regions>::empty(Spin::new()));
+    };
+}
+
 #[test]
 fn halves_of_one_memory_merge() {
-    let heap = heap_of_metadata::<4>();
-    let start = NonNull::from(leaked(2 * KIB_64)).cast::<u8>();
-    // SAFETY: the first half of leaked memory.
-    let low = unsafe { heap.add_raw(start, KIB_64) }.unwrap();
-    // SAFETY: inside the leaked memory.
-    let middle = unsafe { start.add(KIB_64) };
-    // SAFETY: the second half.
-    let high = unsafe { heap.add_raw(middle, KIB_64) }.unwrap();
-    assert_eq!((low, high), (KIB_64, KIB_64));
-    // SAFETY: the size is not 0.
-    let block = unsafe { heap.alloc(layout(2 * KIB_64)) };
-    assert_eq!(block, start.as_ptr());
-    // SAFETY: allocated with this layout, and not used.
-    unsafe { heap.dealloc(block, layout(2 * KIB_64)) };
-    heap.validate().unwrap();
+    macro_rules! check {
+        ($heap:expr) => {
+            let heap = $heap;
+            let first = NonNull::from(leaked(KIB_64)).cast::<u8>();
+            // SAFETY: leaked memory.
+            unsafe { heap.init_raw_with_room(first, KIB_64, 4 * KIB_64) }.unwrap();
+            let start = NonNull::from(leaked(2 * KIB_64)).cast::<u8>();
+            // SAFETY: the first half of leaked memory.
+            assert_eq!(unsafe { heap.add_raw(start, KIB_64) }, Ok(KIB_64));
+            // SAFETY: inside the leaked memory.
+            let middle = unsafe { start.add(KIB_64) };
+            // SAFETY: the second half.
+            assert_eq!(unsafe { heap.add_raw(middle, KIB_64) }, Ok(KIB_64));
+            // SAFETY: the size is not 0.
+            let block = unsafe { heap.alloc(layout(2 * KIB_64)) };
+            assert_eq!(block, start.as_ptr());
+            // SAFETY: allocated with this layout, and not used.
+            unsafe { heap.dealloc(block, layout(2 * KIB_64)) };
+            heap.validate().unwrap();
+        };
+    }
+    for_both!(check, 4);
 }
 
 #[test]
 fn regions_beyond_the_limit_are_refused() {
-    let heap = heap_of_metadata::<1>();
-    heap.add(leaked(4096)).unwrap();
-    assert_eq!(heap.add(leaked(4096)), Err(RegionError::TooMany { limit: 1 }));
+    macro_rules! check {
+        ($heap:expr) => {
+            let heap = $heap;
+            let start = NonNull::from(leaked(KIB_64)).cast::<u8>();
+            // SAFETY: leaked memory.
+            unsafe { heap.init_raw_with_room(start, KIB_64, 4 * KIB_64) }.unwrap();
+            assert_eq!(heap.add(leaked(4096)), Ok(4096));
+            assert_eq!(heap.add(leaked(4096)), Err(RegionError::TooMany { limit: 2 }));
+        };
+    }
+    for_both!(check, 2);
+}
+
+#[test]
+fn memory_is_added_while_threads_allocate() {
+    static HEAP: BuddyHeap<64, Lazy, 8> = BuddyHeap::empty();
+    let start = NonNull::from(leaked(KIB_64)).cast::<u8>();
+    // SAFETY: leaked memory.
+    let first = unsafe { HEAP.init_raw_with_room(start, KIB_64, 9 * KIB_64) }.unwrap();
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for size in (64..20_000).step_by(64) {
+                    // SAFETY: the size is not 0.
+                    let block = unsafe { HEAP.alloc(layout(size)) };
+                    // SAFETY: null, or the block of that layout.
+                    unsafe { HEAP.dealloc(block, layout(size)) };
+                }
+            });
+        }
+        let added: usize = (0..7).map(|_| HEAP.add(leaked(KIB_64)).unwrap()).sum();
+        assert_eq!(HEAP.size(), first + added);
+    });
+    assert_eq!((HEAP.total_allocated(), HEAP.refused()), (0, 0));
+    HEAP.validate().unwrap();
 }

@@ -103,22 +103,40 @@ impl<const MIN_BLOCK: usize, P: Policy> HostedHeap<MIN_BLOCK, P> {
     fn build(&self) -> Option<Shared<MIN_BLOCK, P>> {
         let bytes = self.limit / LARGEST_PAGE * LARGEST_PAGE;
         let start = system::reserve(bytes)?;
-        // SAFETY: a mapping that nobody else knows, and that stays for ever.
-        unsafe { Heap::from_raw(start, bytes) }.ok()
+        // SAFETY: a new mapping, zeros, that nobody else knows, and that stays for ever.
+        unsafe { Heap::from_raw_zeroed(start, bytes) }.ok()
     }
 
-    /// Gives the memory of a block back to the system that is to be freed; whether it is zeros now.
+    /// Gives the memory of a block that is to be freed back to the system; whether the block is all
+    /// zeros now.
     ///
     /// # Safety
     /// If `block` is a block for `layout`, nobody uses it.
     #[cold]
     unsafe fn give_back(&self, block: NonNull<u8>, layout: Layout) -> bool {
         // To resize it to the size it has changes nothing, and tells whether it is a block.
-        // SAFETY: the caller does not use the block.
-        match self.with(|heap| unsafe { heap.shrink(block, layout, layout) }) {
+        // SAFETY: the block does not shrink.
+        match self.with(|heap| unsafe { heap.resize_in_place(block, layout, layout) }) {
             // SAFETY: all of a block that nobody uses.
-            Ok(whole) => unsafe { system::give_back(block, whole.len()) },
-            Err(_) => false,
+            Ok(Some(whole)) => unsafe { system::give_back(block, whole.len()) },
+            _ => false,
+        }
+    }
+
+    /// As [`Self::give_back`], of what is behind the new size of a block that is about to shrink.
+    ///
+    /// # Safety
+    /// If `block` is a block for `old`, nobody uses what of it is behind `new`.
+    #[cold]
+    unsafe fn give_back_tail(&self, block: NonNull<u8>, old: Layout, new: Layout) {
+        // SAFETY: the block does not shrink.
+        let whole = self.with(|heap| unsafe { heap.resize_in_place(block, old, old) });
+        if let Ok(Some(whole)) = whole {
+            let kept = new.size().next_multiple_of(MIN_BLOCK).min(whole.len());
+            // SAFETY: inside the block.
+            let tail = unsafe { block.add(kept) };
+            // SAFETY: of a block, and nobody uses it.
+            unsafe { system::give_back(tail, whole.len() - kept) };
         }
     }
 }
@@ -141,19 +159,35 @@ impl<const MIN_BLOCK: usize, P: Policy> Reach<MIN_BLOCK, P, 1> for HostedHeap<MI
     }
 
     #[inline]
-    fn try_alloc(&self, layout: Layout) -> Option<NonNull<u8>> {
-        let attempt = || self.with(|heap| heap.allocate(layout)).ok().map(NonNull::cast);
+    fn attempt<T>(&self, attempt: impl Fn() -> Option<T>) -> Option<T> {
         attempt().or_else(|| self.trims.retry(attempt))
     }
 
     #[inline]
     unsafe fn free(&self, block: NonNull<u8>, layout: Layout) -> Result<(), FreeError> {
-        if layout.size() >= self.give_back_from {
-            // SAFETY: the caller does not use the block any more.
-            unsafe { self.give_back(block, layout) };
+        // SAFETY: the caller does not use the block any more.
+        if layout.size() >= self.give_back_from && unsafe { self.give_back(block, layout) } {
+            // SAFETY: as above, and it was made zeros.
+            return self.with(|heap| unsafe { heap.deallocate_zeroed(block, layout) });
         }
         // SAFETY: as above.
         self.with(|heap| unsafe { heap.deallocate(block, layout) })
+    }
+
+    #[inline]
+    unsafe fn resize_in_place(
+        &self,
+        block: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<bool, FreeError> {
+        if new.size() < old.size() && old.size() - new.size() >= self.give_back_from {
+            // SAFETY: the caller does not use it any more.
+            unsafe { self.give_back_tail(block, old, new) };
+        }
+        // SAFETY: the caller's duty.
+        let resized = self.with(|heap| unsafe { heap.resize_in_place(block, old, new) });
+        resized.map(|resized| resized.is_some())
     }
 }
 

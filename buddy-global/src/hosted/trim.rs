@@ -5,48 +5,63 @@ use super::system::{self, LARGEST_PAGE};
 use crate::reach::Reach;
 use buddy_core::{Heap, Policy};
 use core::alloc::Layout;
-use core::hint;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// How often a request that found no memory looks whether a trim is over, before it does without.
-const PATIENCE: usize = 1 << 20;
+const PATIENCE: usize = 1 << 14;
 
-/// How many trims there were, and whether one holds free memory at the moment: it goes up by one
-/// when a trim begins, and by one when it ends.
-pub(super) struct Trims(AtomicUsize);
+/// What trims and requests that find no memory know of each other.
+pub(super) struct Trims {
+    /// How many trims there were, twice; odd while one holds free memory.
+    count: AtomicUsize,
+    /// How many requests wait for memory. No trim begins then.
+    waiting: AtomicUsize,
+}
 
 impl Trims {
     pub(super) const fn new() -> Self {
-        Self(AtomicUsize::new(0))
+        Self { count: AtomicUsize::new(0), waiting: AtomicUsize::new(0) }
     }
 
+    /// Begins a trim, if there is none, and nobody waits for memory.
     fn begin(&self) -> bool {
-        let count = self.0.load(Ordering::Relaxed);
-        // Acquire: the trim before is over. A trim that is under way is one too many.
+        let count = self.count.load(Ordering::Relaxed);
+        let next = count.wrapping_add(1);
+        // Acquire: the trim before is over.
         count % 2 == 0
+            && self.waiting.load(Ordering::Relaxed) == 0
             && self
-                .0
-                .compare_exchange(count, count + 1, Ordering::AcqRel, Ordering::Relaxed)
+                .count
+                .compare_exchange(count, next, Ordering::Acquire, Ordering::Relaxed)
                 .is_ok()
     }
 
     fn end(&self) {
         // Release: who sees the end sees the memory free.
-        self.0.fetch_add(1, Ordering::Release);
+        self.count.fetch_add(1, Ordering::Release);
     }
 
     /// Runs `attempt` until it succeeds, or fails in a time in which no trim held memory.
-    pub(super) fn retry<T>(&self, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
+    #[cold]
+    pub(super) fn retry<T>(&self, attempt: impl Fn() -> Option<T>) -> Option<T> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let result = self.wait(attempt);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        result
+    }
+
+    fn wait<T>(&self, attempt: impl Fn() -> Option<T>) -> Option<T> {
         for _ in 0..PATIENCE {
-            let before = self.0.load(Ordering::Acquire);
+            let before = self.count.load(Ordering::Acquire);
             if before % 2 == 0 {
                 let result = attempt();
-                if result.is_some() || self.0.load(Ordering::Acquire) == before {
+                if result.is_some() || self.count.load(Ordering::Acquire) == before {
                     return result;
                 }
             }
-            hint::spin_loop();
+            thread::yield_now();
         }
         // The trim was interrupted by this call, or does not come to its end: its thread was killed.
         attempt()
@@ -64,7 +79,8 @@ impl<const MIN_BLOCK: usize, P: Policy> HostedHeap<MIN_BLOCK, P> {
     /// these were, whether they had memory or not. O(free blocks), a system call for each.
     ///
     /// Other threads may use the heap in this time. A request that finds no memory while the free
-    /// blocks are on their way waits for them. If another thread is at it, this does nothing.
+    /// blocks are on their way waits for them. If a thread is at it already, or waits for memory, this
+    /// does nothing.
     pub fn trim(&self) -> usize {
         if !self.trims.begin() {
             return 0;
@@ -101,9 +117,15 @@ impl<const MIN_BLOCK: usize, P: Policy> HostedHeap<MIN_BLOCK, P> {
             last = before;
             // SAFETY: the block is this trim's, and its link was read.
             let is_zero = unsafe { system::give_back(link.cast(), layout.size()) };
-            given_back += if is_zero { layout.size() } else { 0 };
-            // SAFETY: this trim's block, not used any more; this cannot fail.
-            let _ = self.with(|heap| unsafe { heap.deallocate(link.cast(), layout) });
+            // Its own block: freeing it cannot fail.
+            let _ = if is_zero {
+                given_back += layout.size();
+                // SAFETY: this trim's block, not used any more, and made zeros.
+                self.with(|heap| unsafe { heap.deallocate_zeroed(link.cast(), layout) })
+            } else {
+                // SAFETY: this trim's block, not used any more.
+                self.with(|heap| unsafe { heap.deallocate(link.cast(), layout) })
+            };
         }
         given_back
     }
