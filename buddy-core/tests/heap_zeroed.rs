@@ -72,7 +72,8 @@ fn whatever_was_handed_out_is_cleared() {
     while let Ok(block) = heap.allocate_zeroed(layout(CHUNK)) {
         cleared += block.len() - dirty(block);
     }
-    assert!(cleared >= 12 * CHUNK, "{cleared}");
+    // Ten of the grown block, and one or two of the others.
+    assert!(cleared >= 11 * CHUNK, "{cleared}");
 }
 
 #[test]

@@ -7,6 +7,12 @@ use crate::magazine::{Kept, Magazine};
 use crate::tree::{Policy, Row, Storage, Tree};
 use core::sync::atomic::Ordering::Relaxed;
 
+/// A block rests, or is stocked, only while this many times its size is free: in a heap that fills
+/// up, larger ones are more in the way than they are worth.
+const FREE_FOR_A_BLOCK: usize = 1 << 13;
+/// A row is stocked with no more than this part of what is free.
+const FREE_FOR_A_ROW: usize = 1 << 10;
+
 impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     Heap<S, MIN_BLOCK, P, REGIONS>
 {
@@ -33,6 +39,11 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             || (align <= self.natural.load(Relaxed) && align / MIN_BLOCK <= 1 << class.natural)
     }
 
+    /// Whether blocks of the class are so small that they are not in the way when they rest.
+    fn is_small(tree: &Tree<S, P>, class: Class) -> bool {
+        class.leaves <= tree.free_leaves() / FREE_FOR_A_BLOCK
+    }
+
     /// The CPU that the policy says the caller is on.
     #[inline(always)]
     fn cpu() -> usize {
@@ -43,7 +54,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     fn take_slow(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<usize> {
         let magazine = self.magazine(tree);
         let is_natural = self.is_natural(class, align);
-        if is_natural && magazine.has(class) {
+        if is_natural && magazine.has(class) && Self::is_small(tree, class) {
             let taken = magazine.take_marked(Self::cpu(), class);
             let taken = taken.or_else(|| self.take_row(tree, class));
             if taken.is_some() {
@@ -100,9 +111,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         // The blocks are in this call's hands until they rest.
         let _transit = tree.transit();
         let most = magazine.appetite(Self::cpu(), class);
-        // No more than 1/64 of the range.
-        let modest = 1 << tree.max_order().get().saturating_sub(class.natural + 6).min(16);
-        let row = tree.allocate_row(class.leaves, most.min(modest))?;
+        let modest = (tree.free_leaves() / FREE_FOR_A_ROW) >> class.natural;
+        let row = tree.allocate_row(class.leaves, most.min(modest.max(1)))?;
         let (low, high) = (row.blocks.trailing_zeros(), row.blocks.ilog2());
         let start = |node: u32| row.first_leaf::<S::Word>(node);
         self.hand_out(tree, &(start(low)..start(high) + class.leaves));
@@ -144,7 +154,14 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             if !tree.has_block(first, class.leaves) {
                 return false;
             }
-            match magazine.adopt(first, class, |row| tree.free_row(row)) {
+            let kept = if Self::is_small(tree, class) {
+                magazine.adopt(first, class, |row| tree.free_row(row))
+            } else if magazine.holds(first, class) {
+                Kept::Before
+            } else {
+                Kept::No
+            };
+            match kept {
                 Kept::Yes => return true,
                 Kept::Before => return false,
                 Kept::No => magazine.forget(first, class),

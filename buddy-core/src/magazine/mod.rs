@@ -102,8 +102,10 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// nature, as one that grew may be, or too far out.
     #[inline(always)]
     fn seat(&self, first: usize, class: Class) -> Option<Seat<'w, W>> {
-        let index = first >> class.natural;
-        if index << class.natural != first || !self.has(class) {
+        // The rotation moves what is no multiple of the class's alignment to the top, where it makes
+        // a number that is too large for a tag (`Shape::fitting`).
+        let index = first.rotate_right(class.natural);
+        if !self.has(class) {
             return None;
         }
         let block = 1 << (index as u32 & (State::<W>::NODES - 1));

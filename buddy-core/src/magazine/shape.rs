@@ -62,7 +62,11 @@ impl Shape {
         if precision > MOST_PRECISION || top.get() < ORDERS_BELOW_TOP {
             return Self::NONE;
         }
-        let largest = 1 << (top.get() - ORDERS_BELOW_TOP);
+        // Above that, a misaligned block might have a tag (`Magazine::seat`).
+        let nodes = W::BITS / 2;
+        let highest = usize::BITS + 1 - nodes - nodes.ilog2();
+        let natural = top.get() - ORDERS_BELOW_TOP;
+        let largest = 1 << if natural < highest { natural } else { highest };
         let classes = Class::holding(largest - 1, precision).index + 1;
         let lanes = match cpus {
             0 => 1,

@@ -193,3 +193,17 @@ fn without_words_nothing_rests() {
     magazine.clear();
     assert_eq!(magazine.resting(), 0);
 }
+
+#[test]
+fn a_misaligned_block_of_the_highest_class_has_no_seat() {
+    let natural = usize::BITS + 1 - State::<Plain>::NODES - State::<Plain>::NODES.ilog2();
+    let shape = Shape::fitting::<Plain>(0, 100_000, Order::new(usize::BITS - 3).unwrap(), 1, 1);
+    let words: Vec<Plain> = (0..shape.words()).map(|_| Plain::zero()).collect();
+    let magazine = Magazine::new(&words, shape, 1);
+    let class = Class::of(1 << natural, 1).unwrap();
+    assert!(magazine.has(class) && !magazine.has(Class::of(2 << natural, 1).unwrap()));
+    assert!(magazine.seat(3 << natural, class).is_some());
+    for bit in 0..natural {
+        assert!(magazine.seat(3 << natural | 1 << bit, class).is_none(), "{bit}");
+    }
+}
