@@ -86,3 +86,60 @@ impl<T> Late<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::sync::Barrier;
+    use std::thread;
+
+    type Build = fn() -> usize;
+
+    #[test]
+    fn nothing_stands_for_a_value_that_nobody_builds() {
+        let late = Late::new(0, 0);
+        assert_eq!(*late.get(None::<Build>), 0);
+        assert_eq!(*late.get(Some(|| 7)), 7);
+        assert_eq!(*late.get(None::<Build>), 7);
+    }
+
+    #[test]
+    fn a_value_is_built_once() {
+        let late = Late::new(0, 0);
+        assert_eq!(*late.get(Some(|| 7)), 7);
+        assert_eq!(*late.get(Some(|| 8)), 7);
+        assert!(late.set(|| Ok::<_, ()>(9)).is_none());
+    }
+
+    #[test]
+    fn after_a_build_that_failed_there_may_be_another() {
+        let late = Late::new(0, 0);
+        assert_eq!(late.set(|| Err("no memory")), Some(Err("no memory")));
+        assert_eq!(*late.get(None::<Build>), 0);
+        assert_eq!(late.set(|| Ok::<_, ()>(7)), Some(Ok(&7)));
+    }
+
+    #[test]
+    fn a_call_inside_the_build_does_not_wait_for_ever() {
+        let late = Late::new(0, 0);
+        let value = *late.get(Some(|| 7 + *late.get(Some(|| 1000))));
+        assert_eq!((value, *late.get(None::<Build>)), (7, 7));
+    }
+
+    #[test]
+    fn calls_that_meet_the_build_wait_for_it() {
+        let (late, start) = (Late::new(0, 0), Barrier::new(2));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                late.get(Some(|| {
+                    start.wait();
+                    thread::yield_now();
+                    7
+                }));
+            });
+            start.wait();
+            assert_eq!(*late.get(Some(|| 8)), 7);
+        });
+    }
+}

@@ -105,11 +105,13 @@ fn what_the_system_refuses_is_no_memory() {
     let heap: HostedHeap = HostedHeap::with_limit(usize::MAX);
     // SAFETY: the size is not 0.
     assert!(unsafe { heap.alloc(layout(1)) }.is_null());
-    assert_eq!((heap.size(), heap.trim()), (0, 0));
+    heap.trim();
+    assert_eq!((heap.size(), heap.total_allocated()), (0, 0));
     let heap: HostedHeap = HostedHeap::with_limit(0);
     // SAFETY: the size is not 0.
     assert!(unsafe { heap.alloc(layout(1)) }.is_null());
-    assert_eq!((heap.size(), heap.trim()), (0, 0));
+    heap.trim();
+    assert_eq!((heap.size(), heap.total_allocated()), (0, 0));
 }
 
 #[test]
@@ -180,7 +182,7 @@ fn a_trim_gives_back_what_small_blocks_leave() {
         free(&heap, *block, 1000);
     }
     assert!(resident(low, span) > 20 * MIB);
-    assert!(heap.trim() > 20 * MIB);
+    heap.trim();
     assert!(resident(low, span) < MIB, "{} bytes of {span}", resident(low, span));
     heap.validate().unwrap();
     let block = written(&heap, 1000);

@@ -75,15 +75,15 @@ struct Link {
 }
 
 impl<const MIN_BLOCK: usize, P: Policy> HostedHeap<MIN_BLOCK, P> {
-    /// Gives the memory of free blocks of 64 KiB and more back to the system; returns how many bytes
-    /// these were, whether they had memory or not. O(free blocks), a system call for each.
+    /// Gives the memory of free blocks of 64 KiB and more back to the system. O(free blocks), a system
+    /// call for each.
     ///
     /// Other threads may use the heap in this time. A request that finds no memory while the free
     /// blocks are on their way waits for them. If a thread is at it already, or waits for memory, this
     /// does nothing.
-    pub fn trim(&self) -> usize {
+    pub fn trim(&self) {
         if !self.trims.begin() {
-            return 0;
+            return;
         }
         self.with(Heap::settle);
         let mut last = None;
@@ -94,9 +94,8 @@ impl<const MIN_BLOCK: usize, P: Policy> HostedHeap<MIN_BLOCK, P> {
             }
             bytes /= 2;
         }
-        let given_back = self.release(last);
+        self.release(last);
         self.trims.end();
-        given_back
     }
 
     /// Allocates a block, if there is one, and links it to the one before.
@@ -109,8 +108,7 @@ impl<const MIN_BLOCK: usize, P: Policy> HostedHeap<MIN_BLOCK, P> {
     }
 
     /// Gives the memory of the linked blocks back, and frees them.
-    fn release(&self, mut last: Option<NonNull<Link>>) -> usize {
-        let mut given_back = 0;
+    fn release(&self, mut last: Option<NonNull<Link>>) {
         while let Some(link) = last {
             // SAFETY: written by `hold`, in a block that is this trim's until it is freed below.
             let Link { before, layout } = unsafe { link.read() };
@@ -119,7 +117,6 @@ impl<const MIN_BLOCK: usize, P: Policy> HostedHeap<MIN_BLOCK, P> {
             let is_zero = unsafe { system::give_back(link.cast(), layout.size()) };
             // Its own block: freeing it cannot fail.
             let _ = if is_zero {
-                given_back += layout.size();
                 // SAFETY: this trim's block, not used any more, and made zeros.
                 self.with(|heap| unsafe { heap.deallocate_zeroed(link.cast(), layout) })
             } else {
@@ -127,6 +124,5 @@ impl<const MIN_BLOCK: usize, P: Policy> HostedHeap<MIN_BLOCK, P> {
                 self.with(|heap| unsafe { heap.deallocate(link.cast(), layout) })
             };
         }
-        given_back
     }
 }
