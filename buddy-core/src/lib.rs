@@ -41,9 +41,18 @@
 //! - It cannot know a stale pointer to a block that was freed and handed out again: such a free looks
 //!   like the new owner's.
 //! - It is no defence against a program that writes to its metadata.
-//! - A tree or heap over plain words is for one thread (`!Sync`). Over atomic words any number of
-//!   threads may call; a request that meets another thread in the middle of a merge may be refused
-//!   although there is memory.
+//! - A tree or heap over plain words is for one thread (`!Sync`).
+//!
+//! # Many threads
+//!
+//! Over atomic words any number of threads, interrupt and signal handlers may call, and no call waits
+//! for another: some call always completes, and one that is stopped or killed in the middle keeps at
+//! worst the blocks in its hands (one, or a word of siblings that it was about to stock). A request is
+//! refused only if at some moment during the call there was no memory; it looks again while others
+//! have blocks in their hands, up to [`Policy::PATIENCE`] times.
+//!
+//! What a call costs when threads meet is bounded by what the others do meanwhile: a step is repeated
+//! only because another call's step succeeded.
 //!
 //! # Cost
 //!

@@ -106,6 +106,9 @@ fn resting_blocks_count_as_free_and_are_no_blocks() {
     }
     assert_eq!(heap.total_allocated(), 0);
     assert_eq!(heap.total_free(), heap.size());
+    assert!(heap.total_resting() > 0);
+    heap.settle();
+    assert_eq!((heap.total_resting(), heap.total_free()), (0, heap.size()));
     allocate(&heap, 16);
     let statistics = heap.statistics();
     assert_eq!((statistics.used(), statistics.blocks()), (1, 1));

@@ -74,6 +74,13 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             .map_or(0, |tree| tree.used().saturating_sub(self.magazine(tree).resting()) * MIN_BLOCK)
     }
 
+    /// The bytes of free blocks that rest in the magazine, to be handed out again; they count as free
+    /// in all figures. O(rows of the magazine). [`Self::settle`] gives them to the tree.
+    #[must_use]
+    pub fn total_resting(&self) -> usize {
+        self.tree.as_ref().map_or(0, |tree| self.magazine(tree).resting() * MIN_BLOCK)
+    }
+
     /// Used, free, peak, blocks by order, fragmentation: all in leaves of `MIN_BLOCK` bytes; the
     /// numbers outside the regions count as reserved.
     ///

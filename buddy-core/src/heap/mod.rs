@@ -124,7 +124,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     ///
     /// # Errors
     /// [`AllocError::OutOfMemory`], [`AllocError::TooLarge`], [`AllocError::Alignment`].
-    #[inline]
+    #[inline(always)]
     pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         if layout.size() == 0 {
             return Ok(dangling(layout));
@@ -162,7 +162,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     ///
     /// # Errors
     /// If no block of that size starts at `ptr`.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), FreeError> {
         if layout.size() == 0 {
             return Ok(());

@@ -29,7 +29,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
                 return Some(first);
             }
         }
-        self.take_slow(tree, class, align)
+        self.take_slow(tree, class.leaves, align)
     }
 
     /// Whether blocks of the class that are aligned in leaf numbers have that alignment by address.
@@ -51,7 +51,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     }
 
     #[inline(never)]
-    fn take_slow(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<usize> {
+    fn take_slow(&self, tree: &Tree<S, P>, leaves: usize, align: usize) -> Option<usize> {
+        let class = Class::holding(leaves - 1, P::PRECISION);
         let magazine = self.magazine(tree);
         let is_natural = self.is_natural(class, align);
         if is_natural && magazine.has(class) && Self::is_small(tree, class) {
@@ -143,12 +144,13 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         match self.magazine(tree).keep(first, class) {
             Kept::Yes => true,
             Kept::Before => false,
-            Kept::No => self.give_slow(tree, first, class),
+            Kept::No => self.give_slow(tree, first, class.leaves),
         }
     }
 
     #[inline(never)]
-    fn give_slow(&self, tree: &Tree<S, P>, first: usize, class: Class) -> bool {
+    fn give_slow(&self, tree: &Tree<S, P>, first: usize, leaves: usize) -> bool {
+        let class = Class::holding(leaves - 1, P::PRECISION);
         let magazine = self.magazine(tree);
         if magazine.has(class) {
             if !tree.has_block(first, class.leaves) {

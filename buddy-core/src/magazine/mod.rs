@@ -60,10 +60,8 @@ struct Seat<'w, W> {
     place: Place,
 }
 
-/// The part of a hint that tells the row; the rest is how many blocks to stock.
-const fn offset_bits<W: Word>() -> u32 {
-    W::BITS / 4 * 3
-}
+/// The lower part of a hint is how many blocks to stock; the rest tells the row.
+const STOCK_BITS: u32 = 8;
 
 impl<'w, W: Word> Magazine<'w, W> {
     /// The magazine of that shape in the words of a heap, for classes of `precision`.
@@ -81,16 +79,20 @@ impl<'w, W: Word> Magazine<'w, W> {
     #[inline(always)]
     fn row(&self, offset: usize, class: Class) -> Option<RowWords<'w, W>> {
         let at = self.shape.row(offset, class.index);
-        match self.words.get(at..at + shape::ROW) {
-            Some([members, resting]) => Some(RowWords { members, resting }),
-            _ => None,
-        }
+        // One comparison each, where a slice of two takes three.
+        let (Some(resting), Some(members)) = (self.words.get(at + 1), self.words.get(at)) else {
+            return None;
+        };
+        Some(RowWords { members, resting })
     }
 
     /// The lane of a CPU.
     #[inline(always)]
     fn lane(&self, cpu: usize) -> usize {
-        if cpu < self.shape.lanes { cpu } else { cpu % self.shape.lanes }
+        match cpu {
+            0 => 0,
+            _ => cpu.checked_rem(self.shape.lanes).unwrap_or(0),
+        }
     }
 
     #[inline(always)]
@@ -126,14 +128,15 @@ impl<'w, W: Word> Magazine<'w, W> {
         if !self.has(class) {
             return None;
         }
-        let offset = self.hint(cpu, class)?.load() & ((1 << offset_bits::<W>()) - 1);
+        let offset = self.hint(cpu, class)?.load() >> STOCK_BITS;
         self.take_from(offset, class)
     }
 
     /// Takes the lowest block of a row.
     #[inline(always)]
     fn take_from(&self, offset: usize, class: Class) -> Option<usize> {
-        let state = self.row(offset, class)?.take().ok()?;
+        let resting = self.words.get(self.shape.row(offset, class.index) + 1)?;
+        let state = row::take(resting).ok()?;
         let number = State::<W>::number(state);
         let index = (number << State::<W>::NODES.ilog2()) + state.trailing_zeros() as usize;
         Some(index << class.natural)
@@ -166,8 +169,8 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// Notes which row the lane uses, and how many blocks it should stock next.
     fn point(&self, cpu: usize, class: Class, offset: usize, stock: Option<usize>) {
         if let Some(hint) = self.hint(cpu, class) {
-            let stock = stock.unwrap_or(hint.load() >> offset_bits::<W>());
-            hint.store(stock.min(State::<W>::NODES as usize) << offset_bits::<W>() | offset);
+            let stock = stock.unwrap_or(hint.load() & ((1 << STOCK_BITS) - 1));
+            hint.store(offset << STOCK_BITS | stock.min(State::<W>::NODES as usize));
         }
     }
 
@@ -222,7 +225,7 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// How many blocks of the class the lane should take from the tree at once.
     pub(crate) fn appetite(&self, cpu: usize, class: Class) -> usize {
         let hint = self.hint(cpu, class).map_or(0, Word::load);
-        (hint >> offset_bits::<W>()).max(1)
+        (hint & ((1 << STOCK_BITS) - 1)).max(1)
     }
 
     /// Keeps all blocks of a row from the tree but the lowest, which is the caller's: its first leaf.

@@ -60,6 +60,15 @@ pub(super) struct RowWords<'w, W> {
     pub(super) resting: &'w W,
 }
 
+/// Takes the lowest block that rests; returns the state before.
+#[inline(always)]
+pub(super) fn take<W: Word>(resting: &W) -> Result<usize, usize> {
+    resting.update(|old| {
+        let has_some = old & State::<W>::BLOCKS != 0 && old & State::<W>::BUSY == 0;
+        has_some.then_some(old & old.wrapping_sub(1))
+    })
+}
+
 impl<W: Word> RowWords<'_, W> {
     /// Whether all the blocks are members.
     #[inline(always)]
@@ -102,15 +111,6 @@ impl<W: Word> RowWords<'_, W> {
         self.resting.update(|old| {
             let is_free = State::<W>::is_of(old, place.tag) && old & place.blocks == 0;
             is_free.then_some(old | place.blocks)
-        })
-    }
-
-    /// Takes the lowest block that rests; returns the state before.
-    #[inline(always)]
-    pub(super) fn take(&self) -> Result<usize, usize> {
-        self.resting.update(|old| {
-            let has_some = old & State::<W>::BLOCKS != 0 && old & State::<W>::BUSY == 0;
-            has_some.then_some(old & old.wrapping_sub(1))
         })
     }
 

@@ -17,7 +17,7 @@ const MOST_PRECISION: u32 = 4;
 const MOST_LANES: usize = 64;
 
 /// The words of a row: MEMBERS and RESTING.
-pub(super) const ROW: usize = 2;
+const ROW: usize = 2;
 
 /// How large a magazine is, and at which words of the storage its parts begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
