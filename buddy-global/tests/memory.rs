@@ -7,6 +7,7 @@ use buddy_core::heap::RegionError;
 use buddy_global::{BuddyHeap, InitError, LockedHeap, Spin, StaticMemory, static_heap};
 use core::alloc::GlobalAlloc;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Barrier;
 use std::thread;
 use support::{KIB_64, layout, leaked};
@@ -171,4 +172,38 @@ fn memory_is_added_while_threads_allocate() {
     });
     assert_eq!((HEAP.total_allocated(), HEAP.refused()), (0, 0));
     HEAP.validate().unwrap();
+}
+
+#[test]
+fn figures_can_be_read_while_threads_work() {
+    macro_rules! check {
+        ($heap:expr) => {
+            let (heap, done) = ($heap, AtomicUsize::new(0));
+            heap.init(leaked(4 * KIB_64)).unwrap();
+            let heap = &heap;
+            thread::scope(|scope| {
+                for thread in 1..=2 {
+                    let done = &done;
+                    scope.spawn(move || {
+                        for size in (64..20_000).step_by(64 * thread) {
+                            // SAFETY: the size is not 0.
+                            let block = unsafe { heap.alloc(layout(size)) };
+                            // SAFETY: null, or the block of that layout.
+                            unsafe { heap.dealloc(block, layout(size)) };
+                        }
+                        done.fetch_add(1, Ordering::Release);
+                    });
+                }
+                while done.load(Ordering::Acquire) < 2 {
+                    assert!(heap.total_allocated() <= heap.size());
+                    assert!(heap.total_free() <= heap.size());
+                    assert!(heap.statistics().peak() * 64 <= heap.size());
+                }
+            });
+            assert_eq!((heap.total_allocated(), heap.refused()), (0, 0));
+            assert_eq!(heap.total_free(), heap.size());
+            heap.validate().unwrap();
+        };
+    }
+    for_both!(check, 1);
 }
