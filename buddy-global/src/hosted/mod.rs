@@ -34,7 +34,8 @@ const GIVE_BACK_FROM: usize = 256 << 10;
 /// What many smaller ones leave behind goes back by [`Self::trim`].
 ///
 /// It allocates in signal handlers, too, and in a child process after `fork`, whatever the parent's
-/// other threads were doing: at worst a block that one of them had in its hands is lost to the child.
+/// other threads were doing: a child waits for none of them. What these had in their hands is lost to
+/// the child: a few blocks, and, if one was about to split the last large block, that.
 pub struct HostedHeap<const MIN_BLOCK: usize = 16, P: Policy = PerThread> {
     heap: Late<Shared<MIN_BLOCK, P>>,
     limit: usize,

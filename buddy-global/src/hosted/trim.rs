@@ -7,10 +7,17 @@ use buddy_core::{Heap, Policy};
 use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
 use std::thread;
 
-/// How often a request that found no memory looks whether a trim is over, before it does without.
+/// How often a request that found no memory looks whether a trim is over, before it does without, and
+/// how long it sleeps in between: two seconds or so in all.
 const PATIENCE: usize = 1 << 14;
+const NAP: Duration = Duration::from_micros(100);
+
+/// How often a request must have found no memory, while no trim held any, until that is believed: in
+/// between other threads get to run, which may have been stopped with blocks in their hands.
+const ATTEMPTS: usize = 32;
 
 /// What trims and requests that find no memory know of each other.
 pub(super) struct Trims {
@@ -43,7 +50,7 @@ impl Trims {
         self.count.fetch_add(1, Ordering::Release);
     }
 
-    /// Runs `attempt` until it succeeds, or fails in a time in which no trim held memory.
+    /// Runs `attempt` until it succeeds, or has failed often enough while no trim held memory.
     #[cold]
     pub(super) fn retry<T>(&self, attempt: impl Fn() -> Option<T>) -> Option<T> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -53,15 +60,19 @@ impl Trims {
     }
 
     fn wait<T>(&self, attempt: impl Fn() -> Option<T>) -> Option<T> {
+        let mut failed = 0;
         for _ in 0..PATIENCE {
             let before = self.count.load(Ordering::Acquire);
             if before % 2 == 0 {
                 let result = attempt();
-                if result.is_some() || self.count.load(Ordering::Acquire) == before {
+                failed += usize::from(self.count.load(Ordering::Acquire) == before);
+                if result.is_some() || failed == ATTEMPTS {
                     return result;
                 }
+                thread::yield_now();
+            } else {
+                thread::sleep(NAP);
             }
-            thread::yield_now();
         }
         // The trim was interrupted by this call, or does not come to its end: its thread was killed.
         attempt()
