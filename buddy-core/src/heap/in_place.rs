@@ -3,9 +3,8 @@
 use super::layout::dangling;
 use super::{AllocError, FreeError, Heap};
 use crate::class::Class;
-use crate::tree::{GrowError, Policy, Storage, Tree};
+use crate::tree::{Policy, Storage, Tree};
 use core::alloc::Layout;
-use core::cmp::Ordering;
 use core::ptr::NonNull;
 
 impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
@@ -190,25 +189,20 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if !self.is_held(tree, first, old) {
             return Err(NoBlock);
         }
-        if new.leaves != old.leaves {
-            // From now on it is no block of the old class.
-            self.magazine(tree).forget(first, old);
+        if new.leaves == old.leaves {
+            return Ok(true);
         }
-        match new.leaves.cmp(&old.leaves) {
-            Ordering::Less => {
-                tree.shrink(first, old.leaves, new.leaves).map_err(|_| NoBlock)?;
-                Ok(true)
-            }
-            Ordering::Equal => Ok(true),
-            Ordering::Greater => match tree.grow(first, old.leaves, new.leaves) {
-                Ok(()) => {
-                    self.hand_out(tree, &(first + old.leaves..first + new.leaves));
-                    Ok(true)
-                }
-                Err(GrowError::Block(_)) => Err(NoBlock),
-                Err(_) => Ok(false),
-            },
+        // From now on it may be no block of the old class.
+        self.magazine(tree).forget(first, old);
+        if new.leaves < old.leaves {
+            tree.shrink_owned(first, old.leaves, new.leaves);
+            return Ok(true);
         }
+        let has_grown = tree.grow_owned(first, old.leaves, new.leaves).is_ok();
+        if has_grown {
+            self.hand_out(tree, &(first + old.leaves..first + new.leaves));
+        }
+        Ok(has_grown)
     }
 
     /// Moves a block.

@@ -174,7 +174,10 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 
     /// Whether a block of the class is allocated at `first`, and does not rest.
     pub(super) fn is_held(&self, tree: &Tree<S, P>, first: usize, class: Class) -> bool {
-        tree.has_block(first, class.leaves) && !self.magazine(tree).holds(first, class)
+        let magazine = self.magazine(tree);
+        magazine
+            .knows(first, class)
+            .unwrap_or_else(|| tree.has_block(first, class.leaves) && !magazine.holds(first, class))
     }
 
     /// Gives what rests to the tree.

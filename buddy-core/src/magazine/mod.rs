@@ -144,23 +144,41 @@ impl<'w, W: Word> Magazine<'w, W> {
 
     /// Takes a block of the class from any row, and makes it the one that the lane uses.
     pub(crate) fn take_marked(&self, cpu: usize, class: Class) -> Option<usize> {
-        let marks = self.words.get(self.shape.marks(class.index)).filter(|_| self.has(class))?;
-        let ways = self.shape.way_mask + 1;
-        let start = self.lane(cpu) * ways / self.shape.lanes;
-        // Every way once from the lane's own on.
-        for way in (0..ways).map(|way| (start + way) & self.shape.way_mask) {
-            if marks.load() >> way & 1 == 0 {
-                continue;
+        if !self.has(class) {
+            return None;
+        }
+        // From the lane's own word of marks on, and in that from the lane's own way on.
+        let (bits, words) = (W::BITS as usize, self.shape.mark_words);
+        let start = self.lane(cpu) * (self.shape.way_mask + 1) / self.shape.lanes;
+        let own = [(start / bits, !0 << (start % bits)), (start / bits, !(!0 << (start % bits)))];
+        let others = (1..words).map(|next| ((start / bits + next) % words, !0));
+        let searches = core::iter::once(own[0]).chain(others).chain(core::iter::once(own[1]));
+        for (word, mask) in searches {
+            let taken = self.take_marked_in(cpu, class, word, mask);
+            if taken.is_some() {
+                return taken;
             }
-            let offset = way * self.shape.stride();
+        }
+        None
+    }
+
+    /// The same among the ways that one word of marks stands for, as far as the mask has them.
+    #[inline]
+    fn take_marked_in(&self, cpu: usize, class: Class, word: usize, mask: usize) -> Option<usize> {
+        let marks = self.words.get(self.shape.marks(class.index) + word)?;
+        let mut left = marks.load() & mask;
+        while left != 0 {
+            let bit = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let offset = (word * W::BITS as usize + bit) * self.shape.stride();
             if let Some(first) = self.take_from(offset, class) {
                 self.point(cpu, class, offset, None);
                 return Some(first);
             }
-            // Whoever keeps a block in the row after this reading of it sees that the mark is gone.
-            marks.clear(1 << way);
+            // Whoever keeps a block here after this reading of the row sees that the mark is gone.
+            marks.clear(1 << bit);
             if self.row(offset, class)?.resting.reread() & State::<W>::BLOCKS != 0 {
-                marks.set(1 << way);
+                marks.set(1 << bit);
             }
         }
         None
@@ -178,9 +196,10 @@ impl<'w, W: Word> Magazine<'w, W> {
     #[inline(always)]
     fn mark(&self, place: Place, class: Class) {
         let way = State::<W>::number(place.tag) & self.shape.way_mask;
-        if let Some(marks) = self.words.get(self.shape.marks(class.index)) {
-            if marks.load() >> way & 1 == 0 {
-                marks.set(1 << way);
+        let (word, bit) = (way / W::BITS as usize, way % W::BITS as usize);
+        if let Some(marks) = self.words.get(self.shape.marks(class.index) + word) {
+            if marks.load() >> bit & 1 == 0 {
+                marks.set(1 << bit);
             }
         }
     }
@@ -208,6 +227,13 @@ impl<'w, W: Word> Magazine<'w, W> {
             Err(old) if RowWords::<W>::rests(old, place) => Kept::Before,
             Err(_) => Kept::No,
         }
+    }
+
+    /// Whether the block of the class at `first`, if it is a member of its row, is somebody's: it does
+    /// not rest.
+    pub(crate) fn knows(&self, first: usize, class: Class) -> Option<bool> {
+        let seat = self.seat(first, class).filter(|seat| seat.row.has_members(seat.place))?;
+        Some(!seat.row.has_resting(seat.place))
     }
 
     /// Whether the block of the class at `first` rests.

@@ -1,18 +1,20 @@
 //! How large a magazine is, and where in its words everything lies.
 //!
 //! ```text
-//! | PRESSURE | marks, a word a class | hints, a word a class for each lane | rows of way 0 | of way 1 | ..
+//! | PRESSURE | marks, a bit a way, for each class | hints, a word a class for each lane | rows of way 0 | of way 1 | ..
 //! rows of a way: | class 0: MEMBERS, RESTING | class 1: MEMBERS, RESTING | ..
 //! ```
 
 use crate::class::Class;
-use crate::tree::{Order, Word};
+use crate::tree::{Order, Plain, Word};
 use core::ops::Range;
 
 /// Blocks rest that are at most 1/1024 of the range.
 const ORDERS_BELOW_TOP: u32 = 10;
 /// With more significant bits there are more classes than a magazine is worth.
 const MOST_PRECISION: u32 = 4;
+/// Rows of a class.
+const MOST_WAYS: usize = 1 << 10;
 /// Lanes beyond these share.
 const MOST_LANES: usize = 64;
 
@@ -30,17 +32,20 @@ pub(crate) struct Shape {
     pub(super) lanes: usize,
     /// The number of calls that are short of memory; the marks follow it.
     pub(super) pressure: usize,
+    /// Words of marks that a class has.
+    pub(super) mark_words: usize,
     hints: usize,
     rows: usize,
 }
 
 impl Shape {
-    pub(crate) const NONE: Self = Self::of(0, 0, 0, 1);
+    pub(crate) const NONE: Self = Self::of::<Plain>(0, 0, 0, 1);
 
-    const fn of(at: usize, classes: usize, way_mask: usize, lanes: usize) -> Self {
-        let hints = at + 1 + classes;
+    const fn of<W: Word>(at: usize, classes: usize, way_mask: usize, lanes: usize) -> Self {
+        let mark_words = way_mask / W::BITS as usize + 1;
+        let hints = at + 1 + classes * mark_words;
         let rows = hints + lanes * classes;
-        Self { classes, way_mask, lanes, pressure: at, hints, rows }
+        Self { classes, way_mask, lanes, pressure: at, mark_words, hints, rows }
     }
 
     /// The words to spend on the magazine of a tree of `tree_words` words over `leaves` leaves: what
@@ -73,16 +78,15 @@ impl Shape {
             _ if cpus < MOST_LANES => cpus,
             _ => MOST_LANES,
         };
-        // A mark is a bit for each way.
-        let mut shape = Self::of(at, classes, W::BITS as usize - 1, lanes);
+        let mut shape = Self::of::<W>(at, classes, MOST_WAYS - 1, lanes);
         while shape.words() > words && shape.way_mask > 0 {
-            shape.way_mask >>= 1;
+            shape = Self::of::<W>(at, classes, shape.way_mask >> 1, lanes);
         }
         if shape.words() > words {
-            shape = Self::of(at, classes, 0, 1);
+            shape = Self::of::<W>(at, classes, 0, 1);
         }
         while shape.words() > words && shape.classes > 0 {
-            shape = Self::of(at, shape.classes - 1, 0, 1);
+            shape = Self::of::<W>(at, shape.classes - 1, 0, 1);
         }
         if shape.classes == 0 { Self::NONE } else { shape }
     }
@@ -108,10 +112,10 @@ impl Shape {
         self.classes * ROW
     }
 
-    /// Where the marks of a class lie.
+    /// Where the marks of a class begin.
     #[inline(always)]
     pub(super) const fn marks(&self, class: usize) -> usize {
-        self.pressure + 1 + class
+        self.pressure + 1 + class * self.mark_words
     }
 
     /// Where the hint of a class for a lane lies.
@@ -130,7 +134,7 @@ impl Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::{Plain, Plain32};
+    use crate::tree::Plain32;
 
     fn top(order: u32) -> Order {
         Order::new(order).unwrap()
@@ -157,7 +161,9 @@ mod tests {
         let shape = Shape::fitting::<Plain>(5, 700, top(16), 3, 3);
         assert!(shape.way_mask > 0 && shape.lanes == 3);
         let (classes, ways) = (0..shape.classes, 0..=shape.way_mask);
-        let marks = classes.clone().map(|class| shape.marks(class));
+        let marks = classes
+            .clone()
+            .flat_map(|class| (0..shape.mark_words).map(move |word| shape.marks(class) + word));
         let hints = (0..3).flat_map(|lane| (0..shape.classes).map(move |class| (lane, class)));
         let hints = hints.map(|(lane, class)| shape.hint(lane, class));
         let rows = ways.flat_map(|way| (0..shape.classes).map(move |class| (way, class)));

@@ -98,7 +98,9 @@ fn one_block_for_now_sends_nobody_away() {
 
 #[test]
 fn blocks_in_any_way_are_found() {
-    let (words, shape) = words::<Plain>();
+    let shape = Shape::fitting::<Plain>(0, 100_000, Order::new(16).unwrap(), PRECISION, 1);
+    assert!(shape.mark_words > 1);
+    let words: Vec<Plain> = (0..shape.words()).map(|_| Plain::zero()).collect();
     let magazine = Magazine::new(&words, shape, PRECISION);
     let class = class(2);
     let firsts: Vec<_> = (0..=shape.way_mask)

@@ -29,6 +29,11 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if new <= old {
             return if new == old { Ok(()) } else { Err(GrowError::Smaller { old, new }) };
         }
+        self.grow_owned(first, old, new)
+    }
+
+    /// As [`Self::grow`], of a block of the caller's, to a larger size.
+    pub(crate) fn grow_owned(&self, first: usize, old: usize, new: usize) -> Result<(), GrowError> {
         let end = first.saturating_add(new);
         if end > self.end() {
             return Err(GrowError::OutOfRange { end });
@@ -63,14 +68,19 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             return Err(FreeError::WrongSize { leaf: first, given: new, actual: old });
         }
         if new < old {
-            let _transit = self.transit();
-            let end = first + old;
-            self.unmark_run(first, end);
-            self.mark_run(first, first + new);
-            self.give_back(first + new, end);
-            self.header()[header::USED].sub(old - new);
+            self.shrink_owned(first, old, new);
         }
         Ok(())
+    }
+
+    /// As [`Self::shrink`], of a block of the caller's, to a smaller size above 0.
+    pub(crate) fn shrink_owned(&self, first: usize, old: usize, new: usize) {
+        let _transit = self.transit();
+        let end = first + old;
+        self.unmark_run(first, end);
+        self.mark_run(first, first + new);
+        self.give_back(first + new, end);
+        self.header()[header::USED].sub(old - new);
     }
 
     /// Frees `leaves` leaves from `first` on, all inside one allocated block. What is left of the
