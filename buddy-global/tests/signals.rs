@@ -13,7 +13,7 @@ static HEAP: BuddyHeap = static_heap!(1 << 20);
 static HANDLED: AtomicUsize = AtomicUsize::new(0);
 static SERVED: AtomicUsize = AtomicUsize::new(0);
 
-const SIGNALS: usize = 5_000;
+const SIGNALS: usize = 2_000;
 
 /// Takes blocks of several sizes, fills them, looks at them, and frees them; whether all was well.
 fn take_and_give(seed: usize) -> bool {
