@@ -37,3 +37,20 @@ impl<const LANES: usize> Policy for PerThread<LANES> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn a_thread_keeps_its_number_and_no_other_has_it() {
+        let number = PerThread::<16>::cpu();
+        let others: [usize; 4] =
+            core::array::from_fn(|_| thread::spawn(PerThread::<16>::cpu).join().unwrap_or(number));
+        assert_eq!(PerThread::<16>::cpu(), number);
+        for (at, other) in others.iter().enumerate() {
+            assert!(*other != number && !others[..at].contains(other));
+        }
+    }
+}
