@@ -1,7 +1,7 @@
 //! One heap for one thread at a time, behind a lock.
 
 use crate::error::InitError;
-use crate::hook::{Hook, OutOfMemory};
+use crate::hook::Hook;
 use crate::lock::{Held, RawLock};
 #[cfg(target_has_atomic = "ptr")]
 use crate::memory::{Reserve, StaticMemory};
@@ -109,7 +109,7 @@ impl<L: RawLock, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         Self::at(lock, Stage::Empty)
     }
 
-    /// A heap over an array in the binary, which the first call sets up, O(metadata). (If the array
+    /// A heap over an array in the binary, which the first call sets up, O(orders). (If the array
     /// was given to another heap before, this one has no memory.)
     ///
     /// ```
@@ -134,7 +134,7 @@ impl<L: RawLock, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// [crate's documentation](crate#when-memory-runs-out).
     #[must_use]
     pub const fn out_of_memory(mut self, hook: fn(Layout) -> bool) -> Self {
-        self.hook.set(hook as OutOfMemory);
+        self.hook.set(hook);
         self
     }
 

@@ -1,7 +1,7 @@
 //! The heap without a lock.
 
 use crate::error::InitError;
-use crate::hook::{Hook, OutOfMemory};
+use crate::hook::Hook;
 use crate::late::Late;
 use crate::memory::{Reserve, StaticMemory};
 use crate::reach::{Reach, public_calls};
@@ -42,7 +42,7 @@ impl<const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> BuddyHeap<MIN_BLOC
         Self::from_source(None)
     }
 
-    /// A heap over an array in the binary, which the first call sets up, O(metadata).
+    /// A heap over an array in the binary, which the first call sets up, O(orders).
     /// [`static_heap!`](crate::static_heap) is the same in one line.
     ///
     /// A call that comes while another sets the heap up waits for it. Not for ever: it may be in a
@@ -76,7 +76,7 @@ impl<const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> BuddyHeap<MIN_BLOC
     /// [crate's documentation](crate#when-memory-runs-out).
     #[must_use]
     pub const fn out_of_memory(mut self, hook: fn(Layout) -> bool) -> Self {
-        self.hook.set(hook as OutOfMemory);
+        self.hook.set(hook);
         self
     }
 

@@ -6,7 +6,7 @@ mod trim;
 
 pub use lanes::PerThread;
 
-use crate::hook::{Hook, OutOfMemory};
+use crate::hook::Hook;
 use crate::late::Late;
 use crate::reach::{Reach, public_calls};
 use buddy_core::tree::Invalid;
@@ -89,7 +89,7 @@ impl<const MIN_BLOCK: usize, P: Policy> HostedHeap<MIN_BLOCK, P> {
     /// [crate's documentation](crate#when-memory-runs-out).
     #[must_use]
     pub const fn out_of_memory(mut self, hook: fn(Layout) -> bool) -> Self {
-        self.hook.set(hook as OutOfMemory);
+        self.hook.set(hook);
         self
     }
 
