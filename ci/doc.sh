@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --all-features
+RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --features "$(ci/stable_features.sh)"

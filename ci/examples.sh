@@ -8,5 +8,6 @@ for path in */examples/*; do
     package="${path%%/*}"
     name="$(basename "$path" .rs)"
     printf -- '--- %s: %s\n' "$package" "$name"
-    cargo run --quiet --package "$package" --all-features --example "$name"
+    features="$(ci/stable_features.sh | tr , '\n' | { grep "^$package/" || true; } | paste -sd,)"
+    cargo run --quiet --package "$package" --features "$features" --example "$name"
 done

@@ -58,4 +58,4 @@ if ! runs && ! { fetch && runs; }; then
 fi
 echo "checking with $("$root/rustc" --version)"
 RUSTC="$root/rustc" CARGO_TARGET_DIR="$root/build" \
-    cargo check --workspace --exclude buddy-bench --all-features
+    cargo check --workspace --exclude buddy-bench --features "$(ci/stable_features.sh)"

@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo test --workspace
+cargo test --workspace --features "$(ci/stable_features.sh)"

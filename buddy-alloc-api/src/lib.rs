@@ -5,7 +5,11 @@
 //!             |  Allocator, one implementation for each version of the trait   lib.rs
 //!          Buddy<H>
 //!             |  BlockSource: Layouts in, blocks out                           source.rs
-//!   H: Heap, BuddyAllocator, or a heap of your own
+//!   H: Heap over plain words     one thread
+//!      BuddyAllocator            one thread, owns its memory
+//!      Heap over atomic words    many threads, no lock
+//!      GlobalSource              a heap of buddy-global, behind a lock or without  global.rs
+//!      yours                     whatever implements BlockSource
 //! ```
 //!
 //! Nothing is computed here: each call is one of the heap's.
@@ -58,14 +62,24 @@
 //!
 //! # Features
 //!
-//! - `allocator-api2-02` (default): `Allocator` of allocator-api2 0.2, which hashbrown and bumpalo
+//! Each is additive; one `Buddy` may serve collections of all versions at once.
+//!
+//! - `allocator-api2-02` (default): `Allocator` of allocator-api2 0.2, which hashbrown and most others
 //!   use, re-exported as `allocator_api2`.
+//! - `allocator-api2-03`, `allocator-api2-04`: the same of 0.3 and 0.4.
+//! - `nightly`: core's own `Allocator`, for the standard library's collections; needs a nightly
+//!   compiler. allocator-api2 0.2 then stands for it, here and in every other crate, which has to know
+//!   that (hashbrown's feature is `nightly`, too).
 //! - `alloc` (default): `BuddyAllocator` of buddy-core, which owns its memory.
 
 #![no_std]
+#![cfg_attr(feature = "nightly", feature(allocator_api))]
+#![allow(stable_features, reason = "newer nightly compilers may not need to be asked")]
 
+mod global;
 mod source;
 
+pub use global::GlobalSource;
 pub use source::BlockSource;
 
 #[cfg(feature = "allocator-api2-02")]
@@ -77,6 +91,7 @@ use buddy_core::heap::ExclusiveStorage;
 #[cfg(feature = "alloc")]
 use buddy_core::{BuddyAllocator, Lazy, Plain};
 use buddy_core::{Heap, Policy};
+use core::alloc::GlobalAlloc;
 
 /// A heap for collections: `&Buddy` is an `Allocator`.
 ///
@@ -130,15 +145,23 @@ impl<const HEAP: usize, const MIN_BLOCK: usize> Buddy<BuddyAllocator<HEAP, MIN_B
     }
 }
 
+impl<'g, G: GlobalAlloc> Buddy<GlobalSource<'g, G>> {
+    /// The heap, for its figures.
+    #[must_use]
+    pub const fn heap(&self) -> &'g G {
+        self.0.heap()
+    }
+}
+
 /// `Allocator`, of one version of the trait: all versions have the same methods and contract.
 #[allow(unused_macros, reason = "without a feature there is no trait")]
 macro_rules! implement_allocator {
-    ($feature:literal, $version:ident) => {
-        #[cfg(feature = $feature)]
+    ($version:path) => {
         const _: () = {
             use core::alloc::Layout;
             use core::ptr::NonNull;
-            use $version::alloc::{AllocError, Allocator};
+            use version::{AllocError, Allocator};
+            use $version as version;
 
             // SAFETY: blocks stay where they are until they are freed or the heap, which this
             // borrows, is gone (`BlockSource`); copies of a reference are the same heap. A pointer that
@@ -199,7 +222,15 @@ macro_rules! implement_allocator {
     };
 }
 
-implement_allocator!("allocator-api2-02", allocator_api2_02);
+// With `nightly` that is the core trait.
+#[cfg(all(feature = "allocator-api2-02", not(feature = "nightly")))]
+implement_allocator!(allocator_api2_02::alloc);
+#[cfg(feature = "allocator-api2-03")]
+implement_allocator!(allocator_api2_03::alloc);
+#[cfg(feature = "allocator-api2-04")]
+implement_allocator!(allocator_api2_04::alloc);
+#[cfg(feature = "nightly")]
+implement_allocator!(core::alloc);
 
 #[cfg(feature = "alloc")]
 extern crate alloc;

@@ -85,9 +85,9 @@ pub unsafe trait BlockSource {
 /// A [`BlockSource`] that is, or has, a [`Heap`].
 macro_rules! forward {
     ([$($generics:tt)*] $source:ty, |$this:ident| $heap:expr) => {
-        // SAFETY: the heap's own contract. It frees by unsafe calls alone, its blocks lie in memory
-        // that stays where it is, and what it adds or frees as a whole takes `&mut`. (The safe calls
-        // by which a `BuddyAllocator` frees are out of reach: `Buddy` does not hand it out.)
+        // SAFETY: the heap's own contract. It frees by unsafe calls alone, and its blocks lie in memory
+        // that stays where it is, whatever is added. (The safe calls by which a `BuddyAllocator` frees
+        // are out of reach: `Buddy` does not hand it out.)
         unsafe impl<$($generics)*> BlockSource for $source {
             #[inline]
             fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {

@@ -1,5 +1,7 @@
 //! Collections on a heap: they work, grow in place, fail whole, and give everything back.
 
+#![cfg_attr(feature = "nightly", feature(allocator_api))]
+
 use buddy_alloc_api::Buddy;
 use buddy_alloc_api::allocator_api2::boxed::Box;
 use buddy_alloc_api::allocator_api2::vec::Vec;

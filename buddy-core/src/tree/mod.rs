@@ -53,6 +53,9 @@ pub use within::Constraints;
 pub use word::Atomic;
 #[cfg(all(target_has_atomic = "ptr", target_has_atomic = "32"))]
 pub use word::Atomic32;
+#[cfg(loom)]
+#[doc(hidden)]
+pub use word::Modelled;
 pub use word::{Plain, Plain32, Storage, Word};
 
 use block::Block;

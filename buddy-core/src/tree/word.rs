@@ -159,17 +159,17 @@ plain! {
 }
 
 macro_rules! atomic {
-    ($(#[$doc:meta])* $name:ident, $atomic:ident, $int:ty) => {
+    ($(#[$doc:meta])* $name:ident, $atomic:path, $int:ty $(, $constness:ident)?) => {
         $(#[$doc])*
         #[derive(Debug, Default)]
         #[repr(transparent)]
-        pub struct $name(core::sync::atomic::$atomic);
+        pub struct $name($atomic);
 
         impl $name {
             /// A word that holds zero, for `const` storage.
             #[must_use]
-            pub const fn zero() -> Self {
-                Self(core::sync::atomic::$atomic::new(0))
+            pub $($constness)? fn zero() -> Self {
+                Self(<$atomic>::new(0))
             }
         }
 
@@ -242,12 +242,17 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 #[cfg(target_has_atomic = "ptr")]
 atomic! {
     /// A word that many threads share.
-    Atomic, AtomicUsize, usize
+    Atomic, core::sync::atomic::AtomicUsize, usize, const
 }
 #[cfg(all(target_has_atomic = "ptr", target_has_atomic = "32"))]
 atomic! {
     /// A 32-bit word that many threads share, whatever the width of `usize`.
-    Atomic32, AtomicU32, u32
+    Atomic32, core::sync::atomic::AtomicU32, u32, const
+}
+#[cfg(loom)]
+atomic! {
+    /// A word of four nodes for models of many threads, checked by loom: small trees have summaries.
+    Modelled, loom::sync::atomic::AtomicU8, u8
 }
 
 /// Where a tree keeps its words: borrowed, an array, or (feature `alloc`) boxed.
