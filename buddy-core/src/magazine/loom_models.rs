@@ -161,3 +161,25 @@ fn nothing_rests_behind_the_back_of_who_is_short_of_memory() {
         model.finish();
     });
 }
+
+/// As soon as the tree has a block that rested, anybody may hold it, and give it back.
+#[test]
+fn what_a_drain_has_given_back_is_at_rest_no_more() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(|| {
+        let model = Model::new();
+        let first = model.allocate(0).unwrap();
+        assert_eq!(model.magazine().resting(), 1);
+        let other = {
+            let model = Arc::clone(&model);
+            thread::spawn(move || drain(&model))
+        };
+        if let Some(block) = model.allocate(0) {
+            model.free(block);
+        }
+        other.join().unwrap();
+        model.free(first);
+        model.finish();
+    });
+}
