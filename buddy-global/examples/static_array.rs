@@ -1,13 +1,11 @@
 //! An ordinary program whose whole heap is an array in the binary.
 
-use buddy_global::{LockedHeap, StaticMemory};
+use buddy_global::{BuddyHeap, static_heap};
 use std::collections::BTreeMap;
 use std::thread;
 
-static MEMORY: StaticMemory<{ 8 << 20 }> = StaticMemory::new();
-
 #[global_allocator]
-static HEAP: LockedHeap = LockedHeap::over(&MEMORY);
+static HEAP: BuddyHeap = static_heap!(8 << 20);
 
 fn main() {
     println!("{} bytes in use before", HEAP.total_allocated());

@@ -1,11 +1,15 @@
 //! An array for a heap in a `static`.
 
+use buddy_core::heap::ZeroedWord;
+use buddy_core::{Heap, Policy};
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::mem::MaybeUninit;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, Ordering};
 
-/// `BYTES` bytes of memory for a `static`, uninitialised, which are given away once.
+/// `BYTES` bytes of memory for a `static`, zeros (so the binary does not hold them), which are given
+/// away once.
 ///
 /// ```
 /// use buddy_global::StaticMemory;
@@ -15,21 +19,27 @@ use core::sync::atomic::{AtomicBool, Ordering};
 /// assert_eq!(region.len(), 4096);
 /// assert!(MEMORY.take().is_none());
 /// ```
-pub struct StaticMemory<const BYTES: usize>(pub(crate) Reserve<[MaybeUninit<u8>; BYTES]>);
+#[repr(C, align(16))]
+pub struct StaticMemory<const BYTES: usize> {
+    bytes: Bytes<[u8; BYTES]>,
+    taken: AtomicBool,
+}
 
 impl<const BYTES: usize> StaticMemory<BYTES> {
     /// Memory that nobody has taken yet.
     #[must_use]
     pub const fn new() -> Self {
-        let bytes = UnsafeCell::new([const { MaybeUninit::uninit() }; BYTES]);
-        Self(Reserve { taken: AtomicBool::new(false), bytes })
+        Self { bytes: Bytes(UnsafeCell::new([0; BYTES])), taken: AtomicBool::new(false) }
     }
 
     /// The memory, for the first caller.
     #[must_use]
     pub fn take(&'static self) -> Option<&'static mut [MaybeUninit<u8>]> {
-        let reserve: &'static Reserve<[MaybeUninit<u8>]> = &self.0;
-        reserve.take()
+        self.reserve().take()
+    }
+
+    pub(crate) const fn reserve(&'static self) -> Reserve {
+        Reserve { bytes: &self.bytes, taken: &self.taken }
     }
 }
 
@@ -43,30 +53,46 @@ impl<const BYTES: usize> fmt::Debug for StaticMemory<BYTES> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StaticMemory")
             .field("bytes", &BYTES)
-            .field("taken", &self.0.taken.load(Ordering::Relaxed))
+            .field("taken", &self.taken.load(Ordering::Relaxed))
             .finish()
     }
 }
 
-/// The memory and whether it was taken; its length may be known at run time only.
-#[repr(align(16))]
-pub(crate) struct Reserve<T: ?Sized> {
-    taken: AtomicBool,
-    bytes: UnsafeCell<T>,
+struct Bytes<T: ?Sized>(UnsafeCell<T>);
+
+// SAFETY: the bytes are reached through `Reserve::take` alone, which lets one caller have them.
+unsafe impl<T: ?Sized + Send> Sync for Bytes<T> {}
+
+/// A [`StaticMemory`] whose length is known at run time.
+#[derive(Clone, Copy)]
+pub(crate) struct Reserve {
+    bytes: &'static Bytes<[u8]>,
+    taken: &'static AtomicBool,
 }
 
-// SAFETY: the bytes are reached through `take` alone, which lets one caller have them.
-unsafe impl<T: ?Sized + Send> Sync for Reserve<T> {}
-
-impl Reserve<[MaybeUninit<u8>]> {
-    /// The memory, for the first caller.
-    #[expect(clippy::mut_from_ref, reason = "the flag makes the reference unique")]
-    pub(crate) fn take(&'static self) -> Option<&'static mut [MaybeUninit<u8>]> {
+impl Reserve {
+    /// The memory, for the first caller: all zeros.
+    fn take(self) -> Option<&'static mut [MaybeUninit<u8>]> {
         if self.taken.swap(true, Ordering::Relaxed) {
             return None;
         }
-        // SAFETY: this comes by once, for a reserve that lives for ever: there is no other reference
-        // to the bytes, nor will there be.
-        Some(unsafe { &mut *self.bytes.get() })
+        let bytes = self.bytes.0.get();
+        let bytes = ptr::slice_from_raw_parts_mut(bytes.cast::<MaybeUninit<u8>>(), bytes.len());
+        // SAFETY: this comes by once, for bytes that live for ever: there is no other reference to
+        // them, nor will there be. Whatever a byte holds is valid as `MaybeUninit`.
+        Some(unsafe { &mut *bytes })
+    }
+
+    /// A heap over the memory; without memory if it was taken, or is too small for a block. O(orders).
+    #[cold]
+    pub(crate) fn build<W: ZeroedWord, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>(
+        self,
+    ) -> Heap<&'static mut [W], MIN_BLOCK, P, REGIONS> {
+        let heap = self.take().and_then(|region| {
+            let len = region.len();
+            // SAFETY: borrowed for ever, used by the heap only, and zeros until now.
+            unsafe { Heap::from_raw_zeroed(NonNull::from(region).cast(), len) }.ok()
+        });
+        heap.unwrap_or(Heap::empty())
     }
 }

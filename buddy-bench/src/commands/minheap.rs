@@ -1,11 +1,11 @@
 //! `minheap`: the smallest heap in which each allocator completes a trace.
 
-use super::{Error, Options, load_workloads, write_head, write_sheets};
+use super::{Error, Options, fixed_contestants, load_workloads, write_head, write_sheets};
 use crate::arena::Arena;
 use crate::csv::Row;
 use crate::figure::{Figure, Sheet, Status};
 use crate::meter::{Limit, Stop};
-use crate::peers::{Contestant, Memory, contestants};
+use crate::peers::Contestant;
 use crate::progress::Progress;
 use crate::smallest::{Attempt, Search, Smallest, smallest};
 use crate::statistics::Summary;
@@ -23,8 +23,7 @@ part that was done.";
 /// # Errors
 /// If a trace or an allocator cannot be had, there is no memory, or `out` cannot be written.
 pub fn run(options: &Options, out: &mut dyn Write) -> Result<Vec<Row>, Error> {
-    let mut contestants = contestants(&options.alloc)?;
-    contestants.retain(|contestant| contestant.entrant.memory == Memory::Fixed);
+    let contestants = fixed_contestants(options, "minheap")?;
     let workloads = load_workloads(options)?;
     let heap = workloads.iter().map(|workload| workload.heap_bytes).max().unwrap_or(0);
     let mut arena = Arena::new(heap)?;

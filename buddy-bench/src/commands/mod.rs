@@ -15,7 +15,7 @@ use crate::arena::NoMemory;
 use crate::csv::{CsvError, Row};
 use crate::figure::{MARKS, Sheet};
 use crate::machine;
-use crate::peers::{Entrant, UnknownName};
+use crate::peers::{Contestant, Entrant, Memory, UnknownName, contestants};
 use crate::trace::{self, Trace, TraceError};
 use crate::workloads::Workload;
 use clap::Args;
@@ -92,6 +92,12 @@ pub enum Error {
         /// Which command.
         command: &'static str,
     },
+    /// A command that varies the heap was given nobody who has one.
+    #[error("`{command}` needs heaps of given sizes: the allocators chosen have no fixed region")]
+    NoHeaps {
+        /// Which command.
+        command: &'static str,
+    },
     /// The tables could not be written.
     #[error("output: {0}")]
     Output(#[from] io::Error),
@@ -125,6 +131,16 @@ fn load(options: &Options) -> Result<Vec<Trace>, Error> {
 /// The traces of the options as workloads.
 fn load_workloads(options: &Options) -> Result<Vec<Workload>, Error> {
     Ok(load(options)?.into_iter().map(Workload::of_trace).collect())
+}
+
+/// Those of the options that manage a fixed region.
+fn fixed_contestants(
+    options: &Options,
+    command: &'static str,
+) -> Result<Vec<&'static Contestant>, Error> {
+    let mut contestants = contestants(&options.alloc)?;
+    contestants.retain(|contestant| contestant.entrant.memory == Memory::Fixed);
+    if contestants.is_empty() { Err(Error::NoHeaps { command }) } else { Ok(contestants) }
 }
 
 /// What stands above all tables.

@@ -1,11 +1,11 @@
 //! `scale`: the same work in ever larger heaps, whose pages are touched only where they are used.
 
-use super::{Error, Options, load_workloads, write_head, write_sheets};
+use super::{Error, Options, fixed_contestants, load_workloads, write_head, write_sheets};
 use crate::arena::Arena;
 use crate::csv::Row;
 use crate::figure::{Figure, Sheet, Status};
 use crate::measure::{Effort, Heaps, measure};
-use crate::peers::{Contestant, Memory, contestants};
+use crate::peers::Contestant;
 use crate::progress::Progress;
 use crate::random::Random;
 use crate::statistics::Summary;
@@ -28,8 +28,7 @@ const CREATIONS: usize = 3;
 /// # Errors
 /// If a trace or an allocator cannot be had, there is no address space, or `out` cannot be written.
 pub fn run(options: &Options, out: &mut dyn Write) -> Result<Vec<Row>, Error> {
-    let mut contestants = contestants(&options.alloc)?;
-    contestants.retain(|contestant| contestant.entrant.memory == Memory::Fixed);
+    let contestants = fixed_contestants(options, "scale")?;
     let traces = if options.trace.is_empty() { Vec::new() } else { load_workloads(options)? };
     let workloads = if options.trace.is_empty() { vec![churn(options.seed)] } else { traces };
     let sizes: Vec<usize> =

@@ -9,16 +9,13 @@ use crate::measure::{Effort, measure};
 use crate::progress::Progress;
 use crate::random::Random;
 use crate::shared::{Shared, shared_contestants};
-use crate::workloads::Exchange;
+use crate::workloads::{Exchange, exchanges};
 use std::io::Write;
 
 const NOTES: &str = "\
 Each thread frees and allocates blocks of 16 B to 1 KiB, of which it holds 1000. Rates are of all
 threads together, allocations and frees, from the first one's start to the last one's end.
 -spin: behind a spin lock; -mutex: behind parking_lot's mutex; the others as they are.";
-
-/// Names, and one step in how many hands a block to another thread.
-const KINDS: [(&str, u64); 2] = [("own frees", 0), ("a quarter freed elsewhere", 4)];
 
 /// Runs the command. It has work of its own: traces say nothing of what threads do at once.
 ///
@@ -29,58 +26,32 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<Vec<Row>, Error> {
         return Err(Error::NoTraces { command: "threads" });
     }
     let contestants = shared_contestants(&options.alloc)?;
-    let mut random = Random::new(options.seed);
-    let counts = counts(machine::cores());
-    let works: Vec<Vec<Exchange>> = KINDS
-        .iter()
-        .map(|&(name, swaps)| {
-            counts.iter().map(|&count| Exchange::new(name, count, swaps, &mut random)).collect()
-        })
-        .collect();
-    let heap = works.iter().flatten().map(Exchange::heap_bytes).max().unwrap_or(0);
+    let works = exchanges(machine::cores(), options.seed);
+    let heap = works.iter().map(Exchange::heap_bytes).max().unwrap_or(0);
     let mut arena = Arena::new(heap)?;
     let entrants: Vec<_> = contestants.iter().map(|contestant| contestant.entrant).collect();
     write_head(out, "threads", options, &entrants)?;
     // Threads that begin a moment apart are to matter little.
     let effort = Effort::of(options.quick).with_longer_passes(8);
-    let progress = Progress::new(KINDS.len() * counts.len() * effort.steps(contestants.len()));
+    let mut random = Random::new(options.seed);
+    let progress = Progress::new(works.len() * effort.steps(contestants.len()));
     let mut sheets = Vec::new();
-    for (works, (name, _)) in works.iter().zip(KINDS) {
-        let mut columns = Vec::new();
-        for exchange in works {
+    for works in works.chunk_by(|one, other| one.name() == other.name()) {
+        let column = |exchange: &Exchange| {
             let mut shared = Shared { exchange, contestants: &contestants, arena: &mut arena };
             let times = measure(&mut shared, &effort, &mut random, &progress);
-            columns.push((exchange.label().parameter, times.into_iter().map(rate).collect()));
-        }
-        let title = format!("Shared by threads, {name}, millions of calls a second");
+            (exchange.label().parameter, times.into_iter().map(rate).collect())
+        };
+        let title = format!("{}, millions of calls a second", works[0].name());
+        let columns = works.iter().map(column).collect();
         sheets.push(Sheet { title, columns, is_rate: true, decimals: 1, has_mean: false });
     }
     progress.finish();
     write_sheets(out, "threads", &sheets, NOTES)
 }
 
-/// 1, 2, 4, .. and all cores.
-fn counts(cores: usize) -> Vec<usize> {
-    let powers = std::iter::successors(Some(1), |count| Some(2 * count));
-    let below = powers.take_while(|&count| count < cores);
-    below.chain([cores]).collect()
-}
-
 /// Millions of calls a second, of nanoseconds per call.
 fn rate(figure: Figure) -> Figure {
     let summary = figure.summary.map(|time| time.rate(1000.0));
     Figure { metric: "rate", unit: "Mops/s".to_owned(), summary, ..figure }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn threads_double_up_to_the_cores() {
-        assert_eq!(counts(1), [1]);
-        assert_eq!(counts(2), [1, 2]);
-        assert_eq!(counts(6), [1, 2, 4, 6]);
-        assert_eq!(counts(16), [1, 2, 4, 8, 16]);
-    }
 }

@@ -79,10 +79,10 @@ impl Exchange {
         self.threads * HEAP_PER_THREAD
     }
 
-    /// How many threads.
+    /// What the tables call it.
     #[must_use]
-    pub fn threads(&self) -> usize {
-        self.threads
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
     /// What is told of it; an event is an allocation or a free.

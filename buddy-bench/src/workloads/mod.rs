@@ -19,7 +19,7 @@ pub use frames::Frames;
 pub use grow::{Grow, Growth};
 pub use pair::Pair;
 pub use scan::Scan;
-pub use suite::{bytes, frames, suite};
+pub use suite::{bytes, exchanges, frames, suite};
 
 use crate::holder::Holder;
 use crate::measure::Label;

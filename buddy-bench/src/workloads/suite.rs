@@ -1,7 +1,8 @@
 //! The workloads that are measured where nobody asks for others.
 
-use super::{Batch, Churn, Frames, Grow, Growth, Order, Pair, Scan, Work, Workload};
+use super::{Batch, Churn, Exchange, Frames, Grow, Growth, Order, Pair, Scan, Work, Workload};
 use crate::random::Random;
+use std::iter;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -25,6 +26,24 @@ pub fn frames(seed: u64) -> Vec<Frames> {
     let mut random = Random::new(seed);
     let frames = |memory: usize| Frames::new(memory / 4096, &bytes(memory), &mut random);
     [1 << 30, 16 << 30].map(frames).into()
+}
+
+/// Threads that keep their blocks to themselves, and threads that hand every fourth to another: 1, 2,
+/// 4, .. and as many as there are cores.
+#[must_use]
+pub fn exchanges(cores: usize, seed: u64) -> Vec<Exchange> {
+    let mut random = Random::new(seed);
+    let mut exchanges = Vec::new();
+    for (name, swaps) in [("threads, own frees", 0), ("threads, 1/4 freed by others", 4)] {
+        let exchange = |threads| Exchange::new(name, threads, swaps, &mut random);
+        exchanges.extend(thread_counts(cores).into_iter().map(exchange));
+    }
+    exchanges
+}
+
+fn thread_counts(cores: usize) -> Vec<usize> {
+    let powers = iter::successors(Some(1), |count| Some(2 * count));
+    powers.take_while(|&count| count < cores).chain([cores]).collect()
 }
 
 fn workload(name: &str, parameter: String, heap_bytes: usize, work: Work) -> Workload {
@@ -90,5 +109,36 @@ pub fn bytes(bytes: usize) -> String {
         MIB.. if bytes % MIB == 0 => format!("{} MiB", bytes / MIB),
         KIB.. if bytes % KIB == 0 => format!("{} KiB", bytes / KIB),
         _ => format!("{bytes} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn equal_seeds_give_equal_work() {
+        let debug = |seed| format!("{:?} {:?} {:?}", suite(seed), frames(seed), exchanges(2, seed));
+        assert!(debug(1) == debug(1) && debug(1) != debug(2));
+    }
+
+    #[test]
+    fn no_two_works_are_called_the_same() {
+        let suite = suite(1);
+        let titles: BTreeSet<String> = suite.iter().map(|work| work.label().title()).collect();
+        assert_eq!(titles.len(), suite.len());
+    }
+
+    #[test]
+    fn threads_double_up_to_the_cores() {
+        let counts = [1, 2, 6, 16].map(thread_counts);
+        assert_eq!(counts, [vec![1], vec![1, 2], vec![1, 2, 4, 6], vec![1, 2, 4, 8, 16]]);
+    }
+
+    #[test]
+    fn sizes_are_told_in_the_largest_unit_that_fits() {
+        let told = [1, 1000, 1024, 1536, 3 << 20, 16 << 30].map(bytes);
+        assert_eq!(told, ["1 B", "1000 B", "1 KiB", "1536 B", "3 MiB", "16 GiB"]);
     }
 }

@@ -12,8 +12,8 @@
 //! another word of nodes wants the place, or memory runs short.
 //!
 //! - **M1** A bit of RESTING stands for a block of the row's class that is allocated to the tree and
-//!   belongs to nobody: whoever clears it owns the block. While BUSY is set the blocks are the hands'
-//!   of whoever set it.
+//!   belongs to nobody: whoever clears it owns the block. Whoever sets BUSY owns all blocks that had
+//!   a bit; until he clears it nobody else changes the row.
 //! - **M2** A bit of MEMBERS stands for a block that is allocated to the tree with exactly the size
 //!   of the row's class. Only the block's owner sets it, and clears it before the block becomes
 //!   something else. (So a free of a member is valid unless it rests, without a look at the tree.)
@@ -22,9 +22,11 @@
 //! Marks (which ways of a class have resting blocks) and hints (where a lane took its last block, and
 //! how many it should stock next) may be wrong; only time is lost then.
 
+#[cfg(all(test, loom))]
+mod loom_models;
 mod row;
 mod shape;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 
 pub(crate) use shape::Shape;
@@ -333,7 +335,9 @@ impl<'w, W: Word> Magazine<'w, W> {
                 let number = State::<W>::number(old);
                 give(Row { order, leaves: class.leaves, number, blocks });
             }
-            row.resting.store(next);
+            // A change, not a store: whoever looked at the busy row and passed on, short of memory, is
+            // seen by the look at the pressure that follows.
+            row.resting.swap(next);
         }
         true
     }

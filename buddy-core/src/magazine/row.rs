@@ -28,22 +28,16 @@ impl<W: Word> State<W> {
         if number < Self::TAGS - 1 { Some((number + 1) << Self::NODES) } else { None }
     }
 
-    /// The number of the word of nodes of a state with a tag.
+    /// The number of the word of nodes of a state with a tag, which is not busy.
     #[inline(always)]
     pub(super) const fn number(state: usize) -> usize {
-        ((state & !Self::BUSY) >> Self::NODES).wrapping_sub(1)
+        (state >> Self::NODES).wrapping_sub(1)
     }
 
     /// Whether the state is of that tag, and not busy.
     #[inline(always)]
     pub(super) const fn is_of(state: usize, tag: usize) -> bool {
         (state ^ tag) >> Self::NODES == 0
-    }
-
-    /// Whether the state is of that tag, busy or not.
-    #[inline(always)]
-    pub(super) const fn is_of_any(state: usize, tag: usize) -> bool {
-        Self::is_of(state & !Self::BUSY, tag)
     }
 }
 
@@ -84,7 +78,7 @@ impl<W: Word> RowWords<'_, W> {
 
     /// Whether any of the blocks rests in that state.
     pub(super) fn rests(resting: usize, place: Place) -> bool {
-        State::<W>::is_of_any(resting, place.tag) && resting & place.blocks != 0
+        State::<W>::is_of(resting, place.tag) && resting & place.blocks != 0
     }
 
     /// Makes blocks members that the caller owns.
@@ -119,7 +113,9 @@ impl<W: Word> RowWords<'_, W> {
     pub(super) fn seize(&self, next: usize) -> Result<usize, usize> {
         self.resting.update(|old| {
             let has_some = old & State::<W>::BLOCKS != 0;
-            let seized = if has_some { old | State::<W>::BUSY } else { next };
+            // Without their bits: as soon as the tree has the blocks, others may hold them.
+            let seized = old & !State::<W>::BLOCKS | State::<W>::BUSY;
+            let seized = if has_some { seized } else { next };
             (old & State::<W>::BUSY == 0).then_some(seized)
         })
     }
@@ -137,10 +133,8 @@ mod tests {
             };
             let full = tag | State::<W>::BLOCKS;
             assert_eq!(State::<W>::number(full), number);
-            assert_eq!(State::<W>::number(full | State::<W>::BUSY), number);
             assert!(State::<W>::is_of(full, tag) && !State::<W>::is_of(0, tag));
             assert!(!State::<W>::is_of(full | State::<W>::BUSY, tag));
-            assert!(State::<W>::is_of_any(full | State::<W>::BUSY, tag));
         }
         assert_eq!(State::<W>::tag(most), None);
         assert_eq!(State::<W>::tag(usize::MAX >> 4), None);

@@ -39,6 +39,12 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
+    /// For models: one class, one row, in words from 0 on.
+    #[cfg(all(test, loom))]
+    pub(super) const fn smallest<W: Word>() -> Self {
+        Self::of::<W>(0, 1, 0, 1)
+    }
+
     pub(crate) const NONE: Self = Self::of::<Plain>(0, 0, 0, 1);
 
     const fn of<W: Word>(at: usize, classes: usize, way_mask: usize, lanes: usize) -> Self {

@@ -1,0 +1,7 @@
+//! Vectors that grow by reallocs.
+
+mod common;
+
+fn main() {
+    common::heaps("grow");
+}
