@@ -177,6 +177,7 @@ fn what_cannot_be_recorded_is_told() {
     assert!(failure(&["--", "./no-such-program"]).contains("no-such-program"));
     assert!(failure(&["--process", "nobody", "--", "ls"]).contains("nothing was recorded"));
     assert!(failure(&["-o", "/", "--", "ls"]).starts_with("error: /: "));
+    assert!(failure(&["-o", "/dev/full", "--", "ls"]).contains("No space left"));
     assert!(failure(&["-o", "no/such/folder", "--", "ls"]).starts_with("error: no/such/folder: "));
     assert!(failure(&["--library", "no.so", "--", "ls"]).contains("no.so does not exist"));
     let limit = u64::MAX.to_string();

@@ -120,6 +120,8 @@ fn bad_input_is_told_and_leaves_nothing_behind() {
     assert!(failure(&["no.csv"]).starts_with("error: no.csv: "));
     assert!(failure(&["good.csv", "-o", "/"]).starts_with("error: /: "));
     assert!(failure(&["good.csv", "-o", "no/page.html"]).starts_with("error: no/page.html: "));
+    #[cfg(target_os = "linux")]
+    assert!(failure(&["good.csv", "-o", "/dev/full"]).contains("No space left"));
     assert!(failure(&["good.csv", "--maps", "nothing"]).contains("sqlite-sql"));
     assert!(failure(&["good.csv", "--readme", "README.md"]).contains("no section"));
     assert!(failure(&["good.csv", "--readme", "NONE.md"]).starts_with("error: NONE.md: "));

@@ -75,8 +75,11 @@ pub enum RecordError {
         "nothing was recorded: no process {0} that is dynamically linked, or has the recorder inside"
     )]
     NotBegun(String),
-    /// It did, and the program allocated nothing.
-    #[error("nothing was recorded: the program asked for no memory")]
+    /// It did, and nothing came to it.
+    #[error(
+        "nothing was recorded: the program asked the C library for no memory; \
+         perhaps it has an allocator of its own inside"
+    )]
     Empty,
     /// There is no preloading here.
     #[error("programs are recorded on Linux only; `--log` works everywhere")]
