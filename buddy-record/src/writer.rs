@@ -1,6 +1,6 @@
 //! Writing the log: one atomic addition and three stores a record, into a mapped file.
 //!
-//! Invariants, where a thread has seen the state [`ON`]:
+//! Invariants, where a thread has seen the state `ON`:
 //! - **W1** `map` is the log, mapped shared, never unmapped, with the head and `limit` records.
 //! - **W2** `here` is a page of its own, whose first byte is 1 in the process that began and 0 in what
 //!   it forked (`MADV_WIPEONFORK`). A forked process does not have the log mapped.

@@ -65,12 +65,12 @@ pub fn count(count: usize) -> String {
 pub fn figure(figure: f64) -> String {
     match figure.abs() {
         0.0 => "0".to_owned(),
-        size if size >= 1e7 => format!("{:.0}\u{202f}M", figure / 1e6),
-        size if size >= 1e6 => format!("{:.1}\u{202f}M", figure / 1e6),
-        size if size >= 1e5 => format!("{:.0}\u{202f}k", figure / 1e3),
-        size if size >= 1e4 => count(figure.round() as usize),
-        size if size >= 100.0 => format!("{figure:.0}"),
-        size if size >= 10.0 => format!("{figure:.1}"),
+        size if size >= 9.95e6 => format!("{:.0}\u{202f}M", figure / 1e6),
+        size if size >= 999_500.0 => format!("{:.1}\u{202f}M", figure / 1e6),
+        size if size >= 99_999.5 => format!("{:.0}\u{202f}k", figure / 1e3),
+        size if size >= 9999.5 => count(figure.round() as usize),
+        size if size >= 99.95 => format!("{figure:.0}"),
+        size if size >= 9.995 => format!("{figure:.1}"),
         _ => format!("{figure:.2}"),
     }
 }
@@ -103,6 +103,7 @@ mod tests {
         );
         let told = [0.0, 1.234, 12.34, 123.4, 1234.5, 12_345.0].map(figure);
         assert_eq!(told, ["0", "1.23", "12.3", "123", "1234", "12\u{202f}345"]);
+        assert_eq!([9.996, 99.96].map(figure), ["10.0", "100"]);
         let told = [123_456.0, 1.26e6, 1.26e7].map(figure);
         assert_eq!(told, ["123\u{202f}k", "1.3\u{202f}M", "13\u{202f}M"]);
     }

@@ -112,7 +112,8 @@ fn columns(sheet: &Sheet) -> Vec<Column<'_>> {
             vec![of(sheet.workload.clone(), each().map(|(at, _)| at).collect())]
         }
         "threads" => {
-            each().map(|(at, name)| of(format!("{}, {name}", sheet.workload), vec![at])).collect()
+            let work = sheet.workload.trim_start_matches("threads, ");
+            each().map(|(at, name)| of(format!("{work}, {name}"), vec![at])).collect()
         }
         _ => each().map(|(at, name)| of(name.clone(), vec![at])).collect(),
     }
