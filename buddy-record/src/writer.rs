@@ -110,13 +110,9 @@ impl Writer {
         let map: *mut AtomicU64 = map(len, &file)?.cast();
         drop(file);
         self.map.store(map, Relaxed);
-        let word = |index| self.word(index);
-        // SAFETY: no arguments.
-        let process = u64::from(unsafe { libc::getpid() }.unsigned_abs());
-        let other = word(head::PROCESS).compare_exchange(0, process, AcqRel, Acquire).err();
-        let limit = word(head::LIMIT).load(Relaxed);
-        let is_log = word(head::MAGIC).load(Relaxed) == MAGIC && limit <= records as u64;
-        if !is_log || other.is_some_and(|other| other != process) {
+        let limit = self.word(head::LIMIT).load(Relaxed);
+        let is_log = self.word(head::MAGIC).load(Relaxed) == MAGIC && limit <= records as u64;
+        if !is_log || !self.is_for_this_process() {
             // SAFETY: mapped above, and nobody has seen it.
             unsafe { libc::munmap(map.cast(), len) };
             return None;
@@ -125,8 +121,16 @@ impl Writer {
         self.here.store(page_of_this_process()?, Relaxed);
         // SAFETY: the mapping of this length.
         unsafe { libc::madvise(map.cast(), len, libc::MADV_DONTFORK) };
-        word(head::LEVEL).store(self.level, Relaxed);
+        self.word(head::LEVEL).store(self.level, Relaxed);
         Some(())
+    }
+
+    /// Whether the log is this process', or nobody's, and so this process' from now on.
+    fn is_for_this_process(&self) -> bool {
+        // SAFETY: no arguments.
+        let process = u64::from(unsafe { libc::getpid() }.unsigned_abs());
+        let owner = self.word(head::PROCESS).compare_exchange(0, process, AcqRel, Acquire);
+        owner.is_ok() || owner == Err(process)
     }
 
     #[inline]

@@ -257,9 +257,10 @@ mod tests {
         let mut columns = vec![Column::default(); 8];
         share(&mut columns, 1.5, 3.25, true);
         share(&mut columns, 3.25, 3.5, false);
+        share(&mut columns, 3.5, 3.75, true);
         let used: f64 = columns.iter().map(|column| column.used).sum();
         let free: f64 = columns.iter().map(|column| column.free).sum();
-        assert!((used - 1.75).abs() < 1e-9 && (free - 0.25).abs() < 1e-9);
+        assert!((used - 2.0).abs() < 1e-9 && (free - 0.25).abs() < 1e-9);
         assert!((columns[1].used - 0.5).abs() < 1e-9);
     }
 }
