@@ -3,20 +3,28 @@
 //!
 //! ```text
 //! command,workload,parameter,allocator,package,metric,unit,median,low,high,runs,status
-//! machine,AMD EPYC 7B13,,,rustc 1.95.0 (...),cores,,2,2,2,1,ok
+//! machine,AMD EPYC,,,rustc 1.95.0 (..),cores,,2.0,2.0,2.0,1,ok
 //! replay,git-log,,buddy,buddy-core 0.1.0,time,ns/event,14.2,13.9,14.6,15,ok
-//! minheap,git-log,,talc,talc 5.1.1,heap,bytes,5242880,5242880,5242880,1,ok
-//! micro,pair,64 B,rlsf,rlsf 0.2.3,time,ns/op,13.1,13,13.3,15,ok
-//! threads,exchange,2 threads,system,the system's malloc,rate,Mops/s,85,82,86,5,ok
-//! scale,churn,16 GiB,linked_list,linked_list_allocator 0.10.6,time,ns/op,812,799,840,5,part: 3.1 % of the work
+//! minheap,git-log,,talc,talc 5.1.1,heap / peak,ratio,1.016,1.016,1.016,1,ok
+//! micro,pair,64 B,rlsf,rlsf 0.2.3,time,ns/pair,7.6,7.5,7.7,15,ok
+//! scale,churn 16 B..1 KiB,16 GiB,linked_list,linked_list_allocator 0.10.6,time,ns/step,438.0,430.1,446.0,15,part: 3.1 % of the work
 //! ```
+//!
+//! | command | workload | parameter | metrics and units |
+//! |---|---|---|---|
+//! | replay | trace | | time, ns/event |
+//! | minheap | trace | | heap / peak, ratio; heap, KiB |
+//! | micro | pair, churn, .. | sizes | time, ns/pair, ns/call, ns/step, ns/free, ns/realloc |
+//! | latency | churn or trace | kind of call | p50, p99, p99.9, p99.99, max, p99.99 least, max least; cycles or ns |
+//! | scale | churn or trace; create | heap | time, ns/step, ns/event; µs |
+//! | threads | how blocks are freed | how many threads | rate, Mops/s: larger is better |
 //!
 //! - The first line after the head is the machine's: its processor is the `workload`, its compiler
 //!   the `package`, its cores the figure. Files of several commands may be joined: further lines of
 //!   machines may follow.
-//! - `workload` and `parameter` together name what was done; each is in the order of the work.
+//! - `workload` and `parameter` together name what was done; lines are in the order of the tables.
 //! - `low` and `high` bound the middle half of the runs, and the median lies between. All three are
-//!   empty where there is no figure; `runs` is then 0. Decimals are three.
+//!   empty where there is no figure; `runs` is then 0. Decimals are three at most.
 //! - `status` is `ok`, or says in words why a figure must not be compared, or is not there:
 //!   `part: ..` (too slow, the figure is of the first part), `failed: ..` (blocks that overlap, lost
 //!   contents, requests refused, a panic), `floor: ..` (not an allocator, the least possible time).

@@ -93,14 +93,29 @@ fn pass<A: Allocator>(work: &Work, allocator: &mut A, limit: Limit, memory: Memo
 mod tests {
     use super::*;
     use crate::calls::Kind::{Allocate, Free, Grow, Shrink};
+    use crate::peers::ROSTER;
+    use crate::random::Random;
     use crate::toys::{Bump, Panicking, trace};
     use crate::trace::Op;
+    use crate::workloads::Churn;
 
     const UNLIMITED: Limit = Limit::events(usize::MAX);
 
     fn timed<P: Peer>(events: &[(Op, u32, u32)], limit: Limit) -> Pass {
         let mut arena = Arena::new(1 << 16).unwrap();
         time::<P>(&Work::Trace(trace(events)), &mut arena, 2048, limit)
+    }
+
+    #[test]
+    fn all_peers_are_sound() {
+        let heap = 1 << 20;
+        let churn = Work::Churn(Churn::new(16, 1024, heap / 2, &mut Random::new(1)));
+        let mut arena = Arena::new(heap).unwrap();
+        for contestant in ROSTER {
+            let found = (contestant.check)(&churn, &mut arena, heap, Limit::events(20_000), 1);
+            assert!(found.is_clean(), "{}: {found:?}", contestant.entrant.name);
+            assert!(found.events >= 20_000);
+        }
     }
 
     #[test]

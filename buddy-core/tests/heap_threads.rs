@@ -38,6 +38,13 @@ impl Policy for Patient {
     }
 }
 
+/// Sizes so fine that no magazine keeps them: everything meets in the tree's active words.
+struct Fine;
+
+impl Policy for Fine {
+    const PRECISION: u32 = 5;
+}
+
 type Shared<P> = Heap<&'static mut [Atomic], 16, P>;
 
 fn heap<P: Policy>(bytes: usize) -> Shared<P> {
@@ -169,6 +176,7 @@ fn nothing_overlaps_and_nothing_is_lost() {
         nothing_overlaps::<PerThread>(bytes);
         nothing_overlaps::<Lazy>(bytes);
         nothing_overlaps::<Eager>(bytes);
+        nothing_overlaps::<Fine>(bytes);
     }
 }
 

@@ -182,6 +182,18 @@ macro_rules! public_calls {
                 self.with(Heap::total_allocated)
             }
 
+            /// The bytes of free blocks that rest in the magazine; see [`Heap::total_resting`].
+            #[must_use]
+            pub fn total_resting(&self) -> usize {
+                self.with(Heap::total_resting)
+            }
+
+            /// Gives what rests in the magazine to the tree, and merges everything. See
+            /// [`Heap::settle`].
+            pub fn settle(&self) {
+                self.with(Heap::settle);
+            }
+
             /// Merges everything, and returns the figures; see [`Heap::statistics`].
             #[must_use]
             pub fn statistics(&self) -> Statistics {

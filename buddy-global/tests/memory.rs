@@ -207,3 +207,19 @@ fn figures_can_be_read_while_threads_work() {
     }
     for_both!(check, 1);
 }
+
+#[test]
+fn what_rests_is_counted_and_given_back_on_request() {
+    static HEAP: BuddyHeap = static_heap!(4 << 20);
+    let layout = layout(32);
+    // SAFETY: the size is not 0.
+    let blocks: Vec<_> = (0..100).map(|_| unsafe { HEAP.alloc(layout) }).collect();
+    for block in blocks {
+        // SAFETY: the block is not used any more.
+        unsafe { HEAP.dealloc(block, layout) };
+    }
+    assert!(HEAP.total_resting() > 0);
+    assert_eq!((HEAP.total_allocated(), HEAP.total_free()), (0, HEAP.size()));
+    HEAP.settle();
+    assert_eq!((HEAP.total_resting(), HEAP.total_free()), (0, HEAP.size()));
+}

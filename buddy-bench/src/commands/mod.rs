@@ -158,8 +158,12 @@ fn write_head(
     if cfg!(debug_assertions) {
         writeln!(out, "warning   a debug build: its figures mean nothing; use --release")?;
     }
-    let mut packages: Vec<&str> = entrants.iter().map(|entrant| entrant.package).collect();
-    packages.dedup();
+    let mut packages: Vec<&str> = Vec::new();
+    for entrant in entrants {
+        if !packages.contains(&entrant.package) {
+            packages.push(entrant.package);
+        }
+    }
     writeln!(out, "versions  {}\n", packages.join(", "))?;
     Ok(())
 }

@@ -182,3 +182,20 @@ fn check<P: SharedPeer>(exchange: &Exchange, arena: &mut Arena, limit: Limit) ->
     let pass = catch_unwind(all).unwrap_or(Pass::ended(Stop::Panic));
     Check { events: pass.events, refused: pass.refused, stop: pass.stop, ..found }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn all_peers_are_sound() {
+        let exchange = Exchange::new("exchange", 2, 4, &mut Random::new(1));
+        let mut arena = Arena::new(exchange.heap_bytes()).unwrap();
+        for contestant in SHARED {
+            let found = (contestant.check)(&exchange, &mut arena, Limit::events(8000));
+            assert!(found.is_clean(), "{}: {found:?}", contestant.entrant.name);
+            assert!(found.events >= 8000);
+        }
+    }
+}

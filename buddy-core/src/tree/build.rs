@@ -124,7 +124,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// The tree that the storage already holds: after a restart, or in memory that another process
-    /// shares. O(leaves): the storage is not trusted, [`Self::validate`] must pass.
+    /// shares, while nobody is in the middle of a call. O(leaves): the storage is not trusted,
+    /// [`Self::validate`] must pass. A process that was killed in the middle of a call may leave a tree
+    /// that does not.
     ///
     /// ```
     /// let mut words = [const { buddy_core::Plain::zero() }; 100];
@@ -155,6 +157,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             return Err(AttachError::Corrupt);
         }
         tree.validate().map_err(AttachError::Invalid)?;
+        // Whoever was in a call when he was killed is not any more.
+        tree.header()[header::TRANSIT].store(0);
         Ok(tree)
     }
 

@@ -158,6 +158,7 @@ plain! {
     Plain32, u32
 }
 
+#[cfg(target_has_atomic = "ptr")]
 macro_rules! atomic {
     ($(#[$doc:meta])* $name:ident, $atomic:path, $int:ty $(, $constness:ident)?) => {
         $(#[$doc])*
