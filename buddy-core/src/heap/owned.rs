@@ -138,7 +138,8 @@ impl<const HEAP: usize, const MIN_BLOCK: usize> BuddyAllocator<HEAP, MIN_BLOCK> 
         if bytes == 0 {
             return Err(AllocError::ZeroSize);
         }
-        let layout = Layout::from_size_align(bytes, 1)
+        let align = 1 << bytes.max(MIN_BLOCK).ilog2().min(PAGE.ilog2());
+        let layout = Layout::from_size_align(bytes, align)
             .map_err(|_| AllocError::TooLarge { requested: bytes, heap: HEAP })?;
         Ok(self.heap.allocate(layout)?.cast())
     }

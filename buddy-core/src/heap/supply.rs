@@ -1,7 +1,6 @@
 //! Where blocks come from and go to: the magazine, then the tree.
 
 use super::Heap;
-use super::span::PAGE;
 use crate::class::Class;
 use crate::magazine::{Kept, Magazine};
 use crate::tree::{Policy, Row, Storage, Tree};
@@ -134,8 +133,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if align > MIN_BLOCK {
             return self.allocate_aligned(tree, leaves, align);
         }
-        // The last resort is not aligned by nature, which small blocks are (`BuddyAllocator`).
-        if leaves > PAGE / MIN_BLOCK { tree.allocate_anywhere(leaves).ok() } else { None }
+        // The last resort is not aligned by nature.
+        tree.allocate_anywhere(leaves).ok()
     }
 
     /// Frees the block of the class at `first`, if it is one.
