@@ -18,6 +18,7 @@
 //! | latency | churn or trace | kind of call | p50, p99, p99.9, p99.99, max, p99.99 least, max least; cycles or ns |
 //! | scale | churn or trace; create | heap | time, ns/step, ns/event; µs |
 //! | threads | how blocks are freed | how many threads | rate, Mops/s: larger is better |
+//! | map | trace | event | live, used, free, largest free, bytes; fragmentation, %; refused |
 //!
 //! - The first line after the head is the machine's: its processor is the `workload`, its compiler
 //!   the `package`, its cores the figure. Files of several commands may be joined: further lines of

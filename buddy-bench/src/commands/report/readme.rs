@@ -1,6 +1,7 @@
 //! The README's section of figures, from the same lines as everything else.
 
 use super::sheets::{Allocator, Figures, Sheet, sound, versions};
+use crate::csv::OK;
 use crate::plot::figure;
 use crate::statistics::geometric_mean;
 use std::fmt::Write;
@@ -141,6 +142,13 @@ impl Column<'_> {
         fixed.filter_map(|allocator| Some((allocator, self.figure(allocator)?)))
     }
 
+    /// What the first figure that is not sound says of itself.
+    fn fault(&self, allocator: &Allocator) -> Option<&str> {
+        let row = self.sheet.row(allocator)?;
+        let mut cells = self.places.iter().filter_map(|&at| row[at].as_ref());
+        cells.find(|cell| cell.status != OK).map(|cell| cell.status.as_str())
+    }
+
     fn cell(&self, allocator: &Allocator) -> String {
         let Some(row) = self.sheet.row(allocator) else { return "-".to_owned() };
         let worst = |word: &str| {
@@ -180,7 +188,10 @@ fn outcome(columns: &[Column<'_>], ours: &Allocator) -> String {
             Some((peer, ratio)) => {
                 losses.push(format!("{name} ({:.2} times, {})", 1.0 / ratio, peer.name));
             }
-            None => faults.push(name.clone()),
+            None => match column.fault(ours) {
+                Some(fault) => faults.push(format!("{name} ({fault})")),
+                None => faults.push(name.clone()),
+            },
         }
     }
     let parts =
@@ -194,7 +205,7 @@ fn outcome(columns: &[Column<'_>], ours: &Allocator) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::csv::{MACHINE, OK, Row};
+    use crate::csv::{MACHINE, Row};
 
     fn row(workload: &str, allocator: &str, median: f64, status: &str) -> Row {
         let package = if allocator == "buddy" { "buddy-core 1.0" } else { "peers 2.0" };
@@ -246,7 +257,7 @@ mod tests {
             "| system | 1.00 | ~ | - |",
             "| bump | 0.50 | - | - |",
             "Beside the best peer of each column, `buddy` is better on one (2.00 times, talc); \
-             is worse on two (1.50 times, talc); cannot be compared on three.",
+             is worse on two (1.50 times, talc); cannot be compared on three (failed: 1 refused).",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
