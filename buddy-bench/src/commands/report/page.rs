@@ -294,10 +294,10 @@ fn fault_table(faults: &[&Row]) -> Markup {
                 }
                 div.card.scroll {
                     table {
-                        tr { th { "allocator" } th { "version" } th.text { "work" } th.text { "what" } }
+                        tr { th { "allocator" } th.text { "version" } th.text { "work" } th.text { "what" } }
                         @for row in faults {
                             tr {
-                                td { (row.allocator) } td { (row.package) }
+                                td { (row.allocator) } td.text { (row.package) }
                                 td.text { (row.command) ": " (row.workload) " " (row.parameter) }
                                 td.text { (row.status) }
                             }
