@@ -56,6 +56,8 @@ struct Head {
 }
 
 const LEAST: u32 = 16;
+/// Bytes of the largest block.
+const MOST: u32 = 1024;
 const _: () = assert!(size_of::<Head>() <= LEAST as usize);
 
 impl Exchange {
@@ -65,7 +67,7 @@ impl Exchange {
     pub fn new(name: &'static str, threads: usize, swaps: u64, random: &mut Random) -> Self {
         let boxes = BOXES * threads as u64;
         let step = |random: &mut Random| {
-            let (slot, size) = ((random.next() % SLOTS) as u32, logarithmic(LEAST, 1024, random));
+            let (slot, size) = ((random.next() % SLOTS) as u32, logarithmic(LEAST, MOST, random));
             let swapped = swaps > 0 && random.next() % swaps == 0;
             Step { slot, size, swap: swapped.then(|| (random.next() % boxes) as u32) }
         };
@@ -270,6 +272,11 @@ impl<P: SharedPeer, const CHECK: bool> Worker<'_, P, CHECK> {
         let head = unsafe { read_head(block) };
         if CHECK {
             let expected = expected.unwrap_or(head);
+            // Of a block out of a box the head is all there is, and may be another block's bytes.
+            if !(LEAST..=MOST).contains(&expected.size) {
+                self.common.damaged.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
             let (size, from) = (expected.size as usize, size_of::<Head>());
             // SAFETY: the block was filled with that many bytes, and nobody writes to it.
             let bytes = unsafe { slice::from_raw_parts(block.as_ptr(), size) };
