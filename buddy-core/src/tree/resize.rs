@@ -29,11 +29,16 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if new <= old {
             return if new == old { Ok(()) } else { Err(GrowError::Smaller { old, new }) };
         }
-        self.grow_owned(first, old, new)
+        self.grow_detached(first, old, new)
     }
 
-    /// As [`Self::grow`], of a block of the caller's, to a larger size.
-    pub(crate) fn grow_owned(&self, first: usize, old: usize, new: usize) -> Result<(), GrowError> {
+    /// As [`Self::grow`], of a block that may be detached and is attached then, to a larger size.
+    pub(crate) fn grow_detached(
+        &self,
+        first: usize,
+        old: usize,
+        new: usize,
+    ) -> Result<(), GrowError> {
         let end = first.saturating_add(new);
         if end > self.end() {
             return Err(GrowError::OutOfRange { end });
@@ -68,13 +73,14 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             return Err(FreeError::WrongSize { leaf: first, given: new, actual: old });
         }
         if new < old {
-            self.shrink_owned(first, old, new);
+            self.shrink_detached(first, old, new);
         }
         Ok(())
     }
 
-    /// As [`Self::shrink`], of a block of the caller's, to a smaller size above 0.
-    pub(crate) fn shrink_owned(&self, first: usize, old: usize, new: usize) {
+    /// As [`Self::shrink`], of a block that may be detached and is attached then, to a smaller size
+    /// above 0.
+    pub(crate) fn shrink_detached(&self, first: usize, old: usize, new: usize) {
         let _transit = self.transit();
         let end = first + old;
         self.unmark_run(first, end);
@@ -143,7 +149,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     #[cold]
-    fn why_not_sized(&self, first: usize, given: usize) -> FreeError {
+    pub(super) fn why_not_sized(&self, first: usize, given: usize) -> FreeError {
         match self.leaves_of(first) {
             Ok(actual) => FreeError::WrongSize { leaf: first, given, actual },
             Err(error) => error,
