@@ -11,9 +11,18 @@ const FREE_FOR_A_BLOCK: usize = 1 << 13;
 /// A row is stocked with no more than this part of what is free.
 const FREE_FOR_A_ROW: usize = 1 << 10;
 
+/// Whether blocks of so many leaves are not in the way when they rest.
+fn has_room_for<S: Storage, P: Policy>(tree: &Tree<S, P>, leaves: usize) -> bool {
+    leaves <= tree.free_leaves() / FREE_FOR_A_BLOCK
+}
+
 impl<S: Storage, P: Policy> Backing for Tree<S, P> {
     fn detach(&self, row: Row) -> usize {
         self.detach_row(row)
+    }
+
+    fn siblings(&self, row: Row) -> usize {
+        if has_room_for(self, row.leaves) { Tree::siblings(self, row) } else { 0 }
     }
 
     fn reattach(&self, row: Row) {
@@ -67,7 +76,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
 
     /// Whether blocks of the class are so small that they are not in the way when they rest.
     pub(crate) fn is_small(self, class: Class) -> bool {
-        class.leaves <= self.tree.free_leaves() / FREE_FOR_A_BLOCK
+        has_room_for(self.tree, class.leaves)
     }
 
     /// Takes a block of the class that rests where the caller took one before: its first leaf.

@@ -129,6 +129,10 @@ impl Backing for Model {
         detached.fold(0, |bits, block| bits | 1 << (block % GROUP))
     }
 
+    fn siblings(&self, _: Row) -> usize {
+        0
+    }
+
     fn reattach(&self, row: Row) {
         for block in blocks(row) {
             assert!(!self.attached[block].swap(true, AcqRel), "{block} is attached twice");

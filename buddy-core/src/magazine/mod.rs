@@ -47,7 +47,9 @@ use row::{Place, State};
 pub(crate) trait Backing {
     /// Detaches those of the allocated blocks that nobody else has detached: their bits.
     fn detach(&self, row: Row) -> usize;
-    /// Undoes that.
+    /// Which blocks of the row's group are allocated with its size, if nobody else can change that.
+    fn siblings(&self, row: Row) -> usize;
+    /// Undoes [`Self::detach`].
     fn reattach(&self, row: Row);
     /// Frees detached blocks.
     fn free(&self, row: Row);

@@ -17,8 +17,15 @@ impl<'w, W: Word> Magazine<'w, W> {
     pub(crate) fn has_row(&self, first: usize, class: Class) -> bool {
         self.seat(first, class).is_some_and(|Seat { row, place }| {
             let state = row.load();
-            State::<W>::is_of(state, place.tag) || state & State::<W>::RESTING == 0
+            let is_free = state & State::<W>::RESTING == 0 || Self::is_worth_emptying(state);
+            State::<W>::is_of(state, place.tag) || is_free
         })
+    }
+
+    /// Whether so many blocks rest in a row that they go to the tree together when another group wants
+    /// the place. Few would cost more than the newcomer saves.
+    fn is_worth_emptying(state: usize) -> bool {
+        (state & State::<W>::RESTING).count_ones() >= State::<W>::NODES / 4
     }
 
     /// Whether no block of the class rests, as far as the marks tell. O(ways).
@@ -68,13 +75,25 @@ impl<'w, W: Word> Magazine<'w, W> {
     }
 
     /// Makes detached blocks members of their row, those of `resting` rest, and attaches them all; or
-    /// nothing, if blocks of another group rest there.
+    /// nothing, if a few blocks of another group rest there.
     fn stock(&self, seat: &Seat<'w, W>, resting: usize, class: Class, tree: &impl Backing) -> bool {
         let Seat { row, place } = *seat;
         let Some(order) = Order::new(class.natural).filter(|_| !self.is_short()) else {
             return false;
         };
-        let stocked = place.stocked::<W>(resting);
+        let old = row.load();
+        if !State::<W>::is_of(old, place.tag) && resting != 0 && Self::is_worth_emptying(old) {
+            Self::empty(row, class, tree);
+        }
+        let number = State::<W>::number(place.tag);
+        let group = Row { order, leaves: class.leaves, number, blocks: place.blocks };
+        // A group that is new here is likely to be freed block by block.
+        let siblings = if State::<W>::is_of(row.load(), place.tag) {
+            0
+        } else {
+            tree.siblings(Row { blocks: State::<W>::RESTING, ..group })
+        };
+        let stocked = place.stocked::<W>(resting) | siblings << State::<W>::NODES;
         let begun = row.update(|old| {
             let is_own = State::<W>::is_of(old, place.tag);
             let in_the_way = if is_own { place.blocks } else { State::<W>::RESTING };
@@ -84,8 +103,7 @@ impl<'w, W: Word> Magazine<'w, W> {
         if begun.is_err() {
             return false;
         }
-        let number = State::<W>::number(place.tag);
-        tree.reattach(Row { order, leaves: class.leaves, number, blocks: place.blocks });
+        tree.reattach(group);
         let ended = row.clear(State::<W>::BUSY);
         // Whoever is short of memory may have passed by while the row was busy (M5).
         if resting != 0 && (ended & State::<W>::MARKED == 0 || self.is_short()) {

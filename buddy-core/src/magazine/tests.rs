@@ -39,6 +39,10 @@ impl Backing for Given {
         row.blocks & !self.stuck
     }
 
+    fn siblings(&self, _: Row) -> usize {
+        0
+    }
+
     fn reattach(&self, _: Row) {}
 
     fn free(&self, row: Row) {
@@ -52,6 +56,10 @@ struct Nothing;
 impl Backing for Nothing {
     fn detach(&self, row: Row) -> usize {
         row.blocks
+    }
+
+    fn siblings(&self, _: Row) -> usize {
+        0
     }
 
     fn reattach(&self, _: Row) {}
@@ -224,6 +232,10 @@ impl Backing for Watching<'_, '_> {
         // Another call short of memory passes by.
         magazine.drain(&Nothing);
         row.blocks
+    }
+
+    fn siblings(&self, _: Row) -> usize {
+        0
     }
 
     fn reattach(&self, row: Row) {

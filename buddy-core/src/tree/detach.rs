@@ -90,6 +90,22 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         (0..spread).fold(found >> Self::first_shift(row), |bits, _| node::packed(bits))
     }
 
+    /// The bits of those blocks of a row's group that are allocated with the row's size. If others may
+    /// change that meanwhile, none.
+    pub(crate) fn siblings(&self, row: Row) -> usize {
+        if <S::Word as Word>::SHARED {
+            return 0;
+        }
+        let (word, heads, spread) = self.heads(row);
+        let found = (node::heads(word.load()) & heads) >> Self::first_shift(row);
+        let found = Row { blocks: (0..spread).fold(found, |bits, _| node::packed(bits)), ..row };
+        found.nodes().fold(0, |blocks, node| {
+            let is_whole = self.head_of(found.first_leaf::<S::Word>(node), row.leaves);
+            let is_one = is_whole.is_some_and(|head| self.goes_on_to(head, row.leaves));
+            blocks | usize::from(is_one) << node
+        })
+    }
+
     /// Undoes [`Self::detach_row`].
     pub(crate) fn reattach_row(&self, row: Row) {
         let (word, heads, _) = self.heads(row);

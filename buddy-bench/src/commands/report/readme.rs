@@ -44,8 +44,8 @@ fn section(figures: &Figures) -> String {
         }
     }
     text.push_str(
-        "**bold**: the best of those that manage a fixed region and nothing else. `~`: too slow for \
-         the whole, left out. `!`: something went wrong (overlap, misalignment, a refused request, a \
+        "**bold**: the best of those that manage a fixed region and nothing else; *beside the best \
+         peer*: above 1, `buddy` is the better one. `~`: too slow for the whole, left out. `!`: something went wrong (overlap, misalignment, a refused request, a \
          panic), as the report says. `-`: not measured.\n",
     );
     text
@@ -71,7 +71,17 @@ fn table(command: &str, sheets: &[&Sheet], figures: &Figures) -> Option<String> 
         }
         text.push('\n');
     }
-    let _ = writeln!(text, "\n{}\n", outcome(&columns, figures.ours()?));
+    let ours = figures.ours()?;
+    let outcomes: Vec<String> = columns.iter().map(|column| outcome(column, ours)).collect();
+    let _ = writeln!(text, "| *beside the best peer* | {} |", outcomes.join(" | "));
+    let faults = columns.iter().filter(|column| column.figure(ours).is_none());
+    let faults = faults
+        .filter_map(|column| Some(format!("{} ({})", column.name, column.fault(ours)?)))
+        .collect::<Vec<_>>();
+    if !faults.is_empty() {
+        let _ = writeln!(text, "\n`{}` has no figure for {}.", ours.name, faults.join(", "));
+    }
+    text.push('\n');
     Some(text)
 }
 
@@ -176,30 +186,12 @@ impl Column<'_> {
     }
 }
 
-/// Where ours is the better one, where it is not, and where nothing can be said.
-fn outcome(columns: &[Column<'_>], ours: &Allocator) -> String {
-    let (mut wins, mut losses, mut faults) = (Vec::new(), Vec::new(), Vec::new());
-    for column in columns {
-        let name = &column.name;
-        match column.against_best(ours) {
-            Some((peer, ratio)) if ratio >= 1.0 => {
-                wins.push(format!("{name} ({ratio:.2} times, {})", peer.name));
-            }
-            Some((peer, ratio)) => {
-                losses.push(format!("{name} ({:.2} times, {})", 1.0 / ratio, peer.name));
-            }
-            None => match column.fault(ours) {
-                Some(fault) => faults.push(format!("{name} ({fault})")),
-                None => faults.push(name.clone()),
-            },
-        }
+/// How many times as good ours is as the best peer.
+fn outcome(column: &Column<'_>, ours: &Allocator) -> String {
+    match column.against_best(ours) {
+        Some((peer, ratio)) => format!("{ratio:.2}× {}", peer.name),
+        None => "-".to_owned(),
     }
-    let parts =
-        [("is better on", wins), ("is worse on", losses), ("cannot be compared on", faults)];
-    let parts = parts.iter().filter(|(_, names)| !names.is_empty());
-    let parts: Vec<String> =
-        parts.map(|(words, names)| format!("{words} {}", names.join(", "))).collect();
-    format!("Beside the best peer of each column, `{}` {}.", ours.name, parts.join("; "))
 }
 
 #[cfg(test)]
@@ -246,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn wins_losses_and_faults_are_told_alike() {
+    fn better_worse_and_faults_are_told_alike() {
         let text = section(&figures());
         let start = "On a processor, 2 cores; rustc 1, with buddy-core 1.0, peers 2.0.";
         assert!(text.starts_with(start), "{text}");
@@ -256,8 +248,8 @@ mod tests {
             "| talc | 20.0 | **20.0** | **20.0** |",
             "| system | 1.00 | ~ | - |",
             "| bump | 0.50 | - | - |",
-            "Beside the best peer of each column, `buddy` is better on one (2.00 times, talc); \
-             is worse on two (1.50 times, talc); cannot be compared on three (failed: 1 refused).",
+            "| *beside the best peer* | 2.00× talc | 0.67× talc | - |",
+            "`buddy` has no figure for three (failed: 1 refused).",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
