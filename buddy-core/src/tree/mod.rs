@@ -23,6 +23,7 @@
 mod block;
 mod build;
 mod bulk;
+mod divide;
 mod error;
 mod extent;
 #[cfg(test)]
