@@ -1,0 +1,9 @@
+//! Page frames against a naive model: nasty memory maps, random calls, misuse, threads.
+
+mod calls;
+mod maps;
+mod misuse;
+mod model;
+mod placement;
+mod properties;
+mod threads;
