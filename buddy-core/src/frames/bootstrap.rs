@@ -109,10 +109,14 @@ impl<I: Iterator<Item = MemoryRange> + Clone, const ZONES: usize> Bootstrap<I, Z
         W: Word,
         P: Policy,
     {
+        let needed = self.metadata_words::<W, P, FRAME_SIZE>()?;
+        for word in words.iter().take(needed) {
+            word.store(0);
+        }
         self.build_around(words, 0..0)
     }
 
-    /// As [`Self::build_in`]; the frames `metadata` stay reserved for good.
+    /// As [`Self::build_in`], in words that hold zeros; the frames `metadata` stay reserved for good.
     pub(super) fn build_around<'m, W, P, const FRAME_SIZE: usize, const MAX_ORDER: u32>(
         &self,
         words: &'m mut [W],
@@ -127,9 +131,6 @@ impl<I: Iterator<Item = MemoryRange> + Clone, const ZONES: usize> Bootstrap<I, Z
         let too_few = BootstrapError::Storage { needed, given };
         let (changing, mut words) =
             words.split_at_mut_checked(super::hotplug::WORDS).ok_or(too_few.clone())?;
-        for word in changing.iter() {
-            word.store(0);
-        }
         let mut trees = [const { None }; ZONES];
         for (zone, tree) in trees.iter_mut().enumerate() {
             let Some(span) = self.span::<FRAME_SIZE>(zone) else { continue };
@@ -150,7 +151,7 @@ impl<I: Iterator<Item = MemoryRange> + Clone, const ZONES: usize> Bootstrap<I, Z
         metadata: &Range<usize>,
     ) -> Result<ZoneTree<'m, W, P>, BootstrapError> {
         let too_large = BootstrapError::TooLarge { frames: span.clone() };
-        let tree = Tree::reserved(storage, span).map_err(|_| too_large)?;
+        let tree = Tree::reserved_zeroed(storage, span).map_err(|_| too_large)?;
         for usable in self.usable_frames::<FRAME_SIZE>(zone) {
             let below = usable.start..usable.end.min(metadata.start);
             let above = usable.start.max(metadata.end)..usable.end;

@@ -99,11 +99,10 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
             Some(align) if align.get() <= MAX_ORDER => align,
             _ => return Err(bad_alignment),
         };
-        let mut constraints = Constraints::new().align(align);
         if let Some(bytes) = *boundary {
-            match Request::order_of::<FRAME_SIZE>(bytes) {
-                Some(order) if order >= size => constraints = constraints.boundary(order),
-                _ => return Err(AllocError::Boundary { frames: *frames, bytes }),
+            // A block that is aligned to the next power of two of its size crosses no multiple of it.
+            if Request::order_of::<FRAME_SIZE>(bytes).is_none_or(|order| order < size) {
+                return Err(AllocError::Boundary { frames: *frames, bytes });
             }
         }
         let within = Frame::<FRAME_SIZE>::inside(range);
@@ -113,11 +112,10 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
                 return None;
             }
             Some(if here != tree.range() {
-                tree.allocate_within(*frames, &constraints.clone().range(here))
+                tree.allocate_within(*frames, &Constraints::new().align(align).range(here))
             } else if align > size {
                 tree.allocate_aligned(*frames, align)
             } else if align > Order::MIN || boundary.is_some() {
-                // Aligned to the next power of two, which crosses no boundary.
                 tree.allocate_exact(*frames)
             } else {
                 tree.allocate_anywhere(*frames)

@@ -52,7 +52,8 @@ fn map() -> impl Strategy<Value = Vec<MemoryRange>> {
 fn step() -> impl Strategy<Value = Step> {
     let number = 0..1000_usize;
     let size = || prop_oneof![0..6_usize, 0..70_usize];
-    let conditions = (size(), bytes(), 0..8_u32, prop::option::of(4..9_u32));
+    let range = prop_oneof![3 => bytes(), 1 => Just(0..BYTES)];
+    let conditions = (size(), range, 0..8_u32, prop::option::of(4..9_u32));
     prop_oneof![
         4 => Just(Step::One),
         3 => (0..MAX_ORDER + 2).prop_map(Step::Block),

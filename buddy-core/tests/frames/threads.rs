@@ -5,8 +5,8 @@ use buddy_core::frames::{
 };
 use buddy_core::{Atomic, Eager, Lazy, Order, Plain, Policy, Word};
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Barrier, Mutex};
 use std::thread;
 
 const THREADS: usize = 4;
@@ -267,6 +267,31 @@ fn exhaustion_is_complete_and_passes() {
         }
         assert_eq!(pages.len(), FRAMES - 100);
         frames.free_many(Order::MIN, &pages).unwrap();
+        assert_eq!(frames.free_frames(), FRAMES - 100);
+        assert_eq!(frames.validate(), Ok(()));
+    }
+}
+
+/// All threads add, and remove, the same memory at the same time.
+#[test]
+fn memory_is_added_once() {
+    let mut words = words::<Atomic, Lazy>();
+    let frames: Frames<'_, Atomic> = Bootstrap::new(MAP).build_in(&mut words).unwrap();
+    let later = MAP[2].addresses();
+    for _ in 0..300 {
+        let (added, removed, start) =
+            (AtomicUsize::new(0), AtomicUsize::new(0), Barrier::new(THREADS));
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    start.wait();
+                    added.fetch_add(usize::from(frames.add(later.clone()).is_ok()), Relaxed);
+                    start.wait();
+                    removed.fetch_add(usize::from(frames.remove(later.clone()).is_ok()), Relaxed);
+                });
+            }
+        });
+        assert_eq!((added.into_inner(), removed.into_inner()), (1, 1));
         assert_eq!(frames.free_frames(), FRAMES - 100);
         assert_eq!(frames.validate(), Ok(()));
     }
