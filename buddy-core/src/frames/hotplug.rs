@@ -165,3 +165,24 @@ impl<W: Word> Drop for Turn<'_, W> {
         self.0.store(0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Bootstrap, MemoryKind, MemoryRange};
+    use super::*;
+    use crate::tree::Plain;
+
+    #[test]
+    fn one_call_at_a_time_changes_the_memory() {
+        let map = [MemoryRange::new(0, 1 << 20, MemoryKind::Usable)];
+        let mut words = [const { Plain::zero() }; 200];
+        let frames: Frames<'_, Plain> = Bootstrap::new(map).build_in(&mut words).unwrap();
+        let bank = PhysicalAddress::new(0)..PhysicalAddress::new(1 << 16);
+        let turn = frames.turn().ok().unwrap();
+        assert_eq!(frames.remove(bank.clone()), Err(RangeError::Busy));
+        assert_eq!(frames.add(bank.clone()), Err(RangeError::Busy));
+        drop(turn);
+        assert_eq!(frames.remove(bank.clone()), Ok(16));
+        assert_eq!(frames.add(bank), Ok(16));
+    }
+}

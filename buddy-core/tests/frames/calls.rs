@@ -89,6 +89,22 @@ fn conditions_are_met_together() {
 }
 
 #[test]
+fn a_gap_across_a_boundary_serves_only_who_may_cross_it() {
+    with_frames(|frames| {
+        let mut pages = vec![Frame::default(); 64 * 256];
+        assert_eq!(frames.allocate_many(Order::MIN, &mut pages), pages.len());
+        for gap in 14..18 {
+            frames.free_one(Frame::new(gap)).unwrap();
+        }
+        let three = Request::frames(3);
+        let refused = AllocError::OutOfMemory { frames: 3, largest_free: 2 };
+        assert_eq!(frames.allocate_within(&three.clone().boundary(64 << 10)), Err(refused));
+        assert_eq!(frames.allocate_within(&three.clone().align(8 << 10)), Err(refused));
+        assert_eq!(frames.allocate_within(&three), Ok(Frame::new(14)));
+    });
+}
+
+#[test]
 fn exact_counts_cost_exactly_that() {
     with_frames(|frames| {
         for count in 1..=200 {

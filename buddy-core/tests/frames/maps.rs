@@ -95,6 +95,18 @@ fn zones_without_memory_are_left_out() {
 }
 
 #[test]
+fn words_may_hold_anything_before() {
+    let bootstrap = Bootstrap::new([MemoryRange::new(0, 2 << 20, Usable)]);
+    let mut words = words::<4096>(bootstrap.metadata_words::<Plain, Lazy, 4096>());
+    for _ in 0..2 {
+        let frames: Frames<'_, Plain> = bootstrap.build_in(&mut words).unwrap();
+        assert_eq!(frames.free_frames(), 512);
+        frames.allocate_exact(77).unwrap();
+        assert_eq!(frames.validate(), Ok(()));
+    }
+}
+
+#[test]
 fn impossible_maps_are_refused() {
     let build = |map: &[MemoryRange], zones: [Zone; ZONES]| {
         let mut words = [const { Plain::zero() }; 2000];
