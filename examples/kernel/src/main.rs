@@ -55,7 +55,7 @@ extern "C" fn kernel_main(info: u64) -> ! {
     story::processors::run(boot);
 
     say!("== The end");
-    story::proof::run(at_boot);
+    story::proof::run(&at_boot);
     say!("Nothing was lost.");
     exit(Exit::Success)
 }

@@ -11,6 +11,8 @@ pub(crate) struct PerCpu;
 
 impl Policy for PerCpu {
     const CPUS: usize = cpu::MOST;
+    /// A handler that interrupted a call waits in vain for what that call has in its hands: not long.
+    const PATIENCE: u32 = 16;
 
     #[inline(always)]
     fn cpu() -> usize {

@@ -31,17 +31,19 @@ const DIVIDE_BY_1: u32 = 0b1011;
 /// Ticks of the timer in a microsecond, on QEMU: its clock has 1 GHz.
 const TICKS_PER_MICROSECOND: u32 = 1000;
 
+fn address(register: Register) -> *mut u32 {
+    pointer(BASE.saturating_add(register as u64))
+}
+
 fn read(register: Register) -> u32 {
-    let address = pointer::<u8>(BASE).wrapping_add(register as usize).cast::<u32>();
     // SAFETY: the controller's page is mapped, and reading has no effect.
-    unsafe { address.read_volatile() }
+    unsafe { address(register).read_volatile() }
 }
 
 fn write(register: Register, value: u32) {
-    let address = pointer::<u8>(BASE).wrapping_add(register as usize).cast::<u32>();
     // SAFETY: the controller's page is mapped; what is written here starts nothing but interrupts that
     // are prepared for, and other processors.
-    unsafe { address.write_volatile(value) }
+    unsafe { address(register).write_volatile(value) }
 }
 
 /// Turns the calling processor's controller on, and the one of old PCs off.

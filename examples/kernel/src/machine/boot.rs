@@ -64,7 +64,7 @@ impl Boot {
             let entries = pointer::<Entry>(PhysicalAddress::new(info.map));
             for (index, range) in boot.map[..boot.entries].iter_mut().enumerate() {
                 // SAFETY: the protocol says that there are so many.
-                let entry = unsafe { entries.add(index).read() };
+                let entry = unsafe { entries.wrapping_add(index).read() };
                 let kind = if entry.kind == 1 { MemoryKind::Usable } else { MemoryKind::Reserved };
                 *range = MemoryRange::new(entry.address, entry.size, kind);
             }

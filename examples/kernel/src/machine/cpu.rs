@@ -1,6 +1,6 @@
 //! What each processor has of its own.
 
-use super::interrupts::{self, STACK_BYTES};
+use super::interrupts::{self, FAULT_STACK, STACK_BYTES, TIMER_STACK};
 use core::arch::asm;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -30,7 +30,8 @@ pub(crate) struct Cpu {
     pub(crate) inside_ticks: AtomicUsize,
     task: Once<TaskStateSegment>,
     segments: Once<GlobalDescriptorTable>,
-    stacks: [Stack; 2],
+    timer_stack: Stack,
+    fault_stack: Stack,
 }
 
 #[repr(align(16))]
@@ -55,7 +56,8 @@ impl Cpu {
             inside_ticks: AtomicUsize::new(0),
             task: Once::new(),
             segments: Once::new(),
-            stacks: [const { Stack(UnsafeCell::new([0; STACK_BYTES])) }; 2],
+            timer_stack: Stack(UnsafeCell::new([0; STACK_BYTES])),
+            fault_stack: Stack(UnsafeCell::new([0; STACK_BYTES])),
         }
     }
 
@@ -85,9 +87,8 @@ impl Cpu {
         let task = self.task.call_once(|| {
             let mut task = TaskStateSegment::new();
             let mut stacks = [VirtAddr::zero(); 7];
-            for (entry, stack) in stacks.iter_mut().zip(&self.stacks) {
-                *entry = stack.top();
-            }
+            stacks[usize::from(TIMER_STACK)] = self.timer_stack.top();
+            stacks[usize::from(FAULT_STACK)] = self.fault_stack.top();
             task.interrupt_stack_table = stacks;
             task
         });

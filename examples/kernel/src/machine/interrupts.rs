@@ -17,9 +17,9 @@ pub(crate) const SPURIOUS: u8 = 0xff;
 pub(crate) const STACK_BYTES: usize = 16 << 10;
 
 /// Which of a processor's stacks the timer's interrupts run on.
-const TIMER_STACK: u16 = 0;
+pub(crate) const TIMER_STACK: u16 = 0;
 /// And faults.
-const FAULT_STACK: u16 = 1;
+pub(crate) const FAULT_STACK: u16 = 1;
 
 static TABLE: Once<InterruptDescriptorTable> = Once::new();
 

@@ -6,12 +6,15 @@ use crate::machine::cpu::CPUS;
 use crate::machine::serial::say;
 use crate::memory::frames;
 use alloc::vec::Vec;
+use buddy_core::Order;
 use buddy_core::frames::{AllocError, Frame};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// Bytes of a block of the heap.
 const BLOCK: usize = 64 << 10;
 
+/// Frames that are allocated by one call.
+const BATCH: usize = 64;
 /// How many interrupts are waited for when no frame is left.
 const TICKS: usize = 100;
 
@@ -37,7 +40,7 @@ fn use_up_frames() {
     let refusal = AllocError::OutOfMemory { frames: 1, largest_free: 0 };
     assert_eq!(frames().allocate_one(), Err(refusal));
     assert_eq!(list.len(), before.free(), "frames that nobody was given");
-    say!("All {} frames were allocated one by one; the next request: {refusal}.", list.len());
+    say!("All {} frames were allocated; the next request: {refusal}.", list.len());
     say!("The handler's requests meanwhile: {served} served, {refused} refused.");
     assert!(refused > 0, "the handler was refused nothing");
     let failed = Vec::<u8>::new().try_reserve_exact(1 << 30).is_err();
@@ -46,14 +49,18 @@ fn use_up_frames() {
         frames().free_one(Frame::new(*number as usize)).expect("a frame of the list");
     }
     assert!(super::memory::is_as_before(&before), "not all frames came back");
-    say!("They were freed, and merged to the blocks that were there before.");
+    say!("They were freed one by one, and merged to the blocks that were there before.");
 }
 
+/// Allocates single frames, many at a time, until there are none.
 fn take_all(list: &mut Vec<u32>) {
-    while list.len() < list.capacity() {
-        match frames().allocate_one() {
-            Ok(frame) => list.push(frame.number() as u32),
-            Err(_) => break,
+    loop {
+        let mut batch = [Frame::default(); BATCH];
+        let wanted = BATCH.min(list.capacity() - list.len());
+        let had = frames().allocate_many(Order::MIN, &mut batch[..wanted]);
+        list.extend(batch[..had].iter().map(|frame| frame.number() as u32));
+        if had < BATCH {
+            break;
         }
     }
 }

@@ -73,9 +73,9 @@ fn devices() {
     for page in 0..512 {
         frames().free_one(huge.saturating_add(page)).expect("a frame of the huge page");
     }
-    let again = Err(FreeError::AlreadyFree { address: huge.address() });
-    assert_eq!(frames().free_one(huge), again);
-    say!("One of them freed again is refused: {}.", again.expect_err("a refusal"));
+    let again = FreeError::AlreadyFree { address: huge.address() };
+    assert_eq!(frames().free_one(huge), Err(again));
+    say!("One of them freed again is refused: {again}.");
     frames().free_part(buffer, 2).expect("a part of the buffer");
     frames().free_sized(buffer.saturating_add(2), 3).expect("the rest of the buffer");
 }

@@ -8,7 +8,7 @@ use crate::paging::TABLES;
 use buddy_core::frames::Statistics;
 
 /// Compares with the figures of the boot.
-pub(crate) fn run(at_boot: Statistics<3>) {
+pub(crate) fn run(at_boot: &Statistics<3>) {
     let heap = HEAP.heap();
     assert_eq!(heap.total_allocated(), 0, "bytes of the heap are in use");
     assert_eq!(heap.refused(), 0, "frees of the heap were refused");
@@ -30,5 +30,5 @@ pub(crate) fn run(at_boot: Statistics<3>) {
     }
     say!("{now}");
     assert_eq!(now.used(), 0, "frames were lost");
-    assert!(memory::is_as_before(&at_boot), "not merged as at boot");
+    assert!(memory::is_as_before(at_boot), "not merged as at boot");
 }
