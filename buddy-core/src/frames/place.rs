@@ -19,10 +19,11 @@ use core::slice;
 /// ```
 /// use buddy_core::frames::{PhysicalAddress, mapped_at};
 ///
-/// let reach = mapped_at(0xffff_8000_0000_0000_u64 as usize, PhysicalAddress::new(4 << 30));
+/// // The first GiB at 3 GiB, as in many a 32-bit kernel.
+/// let reach = mapped_at(0xc000_0000, PhysicalAddress::new(1 << 30));
 /// let pointer = reach(PhysicalAddress::new(0x1000), 64).unwrap();
-/// assert_eq!(pointer.addr().get() as u64, 0xffff_8000_0000_1000);
-/// assert_eq!(reach(PhysicalAddress::new(4 << 30), 1), None);
+/// assert_eq!(pointer.addr().get(), 0xc000_1000);
+/// assert_eq!(reach(PhysicalAddress::new(1 << 30), 1), None);
 /// ```
 pub fn mapped_at(
     offset: usize,
