@@ -143,4 +143,18 @@ mod tests {
             assert_eq!(Frame::<4096>::touched(&bytes), touched, "{bytes:?}");
         }
     }
+
+    #[test]
+    fn the_highest_frames_have_numbers_where_a_usize_holds_them() {
+        let high = range(u64::MAX - 5000, u64::MAX);
+        assert!(Frame::<4096>::inside(&high).is_empty());
+        let touched = Frame::<4096>::touched(&high);
+        if usize::BITS == 64 {
+            let end = 1_u64 << 52;
+            assert_eq!((touched.start as u64, touched.end as u64), (end - 2, end));
+        } else {
+            assert!(touched.is_empty());
+            assert_eq!(Frame::<4096>::containing(high.start), None);
+        }
+    }
 }
