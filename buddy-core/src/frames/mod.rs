@@ -249,16 +249,23 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
             return 0;
         }
         let mut taken = 0;
-        for tree in self.trees.iter().rev().flatten() {
+        let mut is_fallback = false;
+        for (zone, tree) in self.highest_first() {
+            let kept = if is_fallback { zone.kept() } else { 0 };
+            is_fallback = true;
+            let spare = || match kept {
+                0 => BATCH,
+                _ => tree.free_leaves().saturating_sub(kept) >> order.get(),
+            };
             while taken < out.len() {
                 let mut batch = [0; BATCH];
-                let wanted = BATCH.min(out.len() - taken);
+                let wanted = BATCH.min(out.len() - taken).min(spare());
                 let had = tree.allocate_many(order, &mut batch[..wanted]);
                 for (slot, first) in out[taken..].iter_mut().zip(&batch[..had]) {
                     *slot = Frame::new(*first);
                 }
                 taken += had;
-                if had < wanted {
+                if had < wanted || wanted == 0 {
                     break;
                 }
             }
@@ -349,6 +356,12 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
         each: usize,
     ) -> Result<usize, FreeError> {
         self.managed_tree(first)?.divide(first.number(), count, each).map_err(Self::free_error)
+    }
+
+    /// The zones with memory, in the order in which they serve requests.
+    fn highest_first(&self) -> impl Iterator<Item = (&Zone, &ZoneTree<'_, W, P>)> {
+        let zones = self.zones.iter().zip(&self.trees).rev();
+        zones.filter_map(|(zone, tree)| Some((zone, tree.as_ref()?)))
     }
 
     fn tree_of(&self, frame: usize) -> Option<&ZoneTree<'_, W, P>> {

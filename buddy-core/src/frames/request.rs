@@ -140,7 +140,13 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     ) -> Result<Frame<FRAME_SIZE>, AllocError> {
         let mut refusal = AllocError::NoZone;
         let mut largest_free = 0;
-        for tree in self.trees.iter().rev().flatten() {
+        // Whether a higher zone was in question.
+        let mut is_fallback = false;
+        for (zone, tree) in self.highest_first() {
+            let kept = if is_fallback { zone.kept() } else { 0 };
+            if kept > 0 && tree.free_leaves() < frames.saturating_add(kept) {
+                continue;
+            }
             match attempt(tree) {
                 Some(Ok(first)) => return Ok(Frame::new(first)),
                 Some(Err(error)) => {
@@ -148,6 +154,7 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
                         largest_free = largest_free.max(here);
                     }
                     refusal = AllocError::OutOfMemory { frames, largest_free };
+                    is_fallback = true;
                 }
                 None => {}
             }

@@ -7,6 +7,7 @@ use super::address::PhysicalAddress;
 pub struct Zone {
     name: &'static str,
     limit: PhysicalAddress,
+    kept: usize,
 }
 
 impl Zone {
@@ -20,7 +21,28 @@ impl Zone {
     /// The zone below `limit`.
     #[must_use]
     pub const fn new(name: &'static str, limit: PhysicalAddress) -> Self {
-        Self { name, limit }
+        Self { name, limit, kept: 0 }
+    }
+
+    /// The same zone, of which so many frames are kept for those that ask for it: requests that could
+    /// have been served from a higher zone leave them alone, about; several at once may take a few.
+    ///
+    /// ```
+    /// use buddy_core::frames::Zone;
+    ///
+    /// let zones = [Zone::DMA.keep(256), Zone::DMA32, Zone::NORMAL]; // 1 MiB for old devices
+    /// assert_eq!(zones[0].kept(), 256);
+    /// ```
+    #[must_use]
+    pub const fn keep(mut self, frames: usize) -> Self {
+        self.kept = frames;
+        self
+    }
+
+    /// How many frames are kept.
+    #[must_use]
+    pub const fn kept(&self) -> usize {
+        self.kept
     }
 
     /// The zone's name.

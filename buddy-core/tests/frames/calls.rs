@@ -45,6 +45,25 @@ fn requests_fall_back_from_high_zones_to_low_ones() {
 }
 
 #[test]
+fn kept_frames_are_for_those_that_ask_for_their_zone() {
+    let map = [MemoryRange::new(0, 32 * MIB, MemoryKind::Usable)];
+    let mut words = [const { Plain::zero() }; 2000];
+    let bootstrap = Bootstrap::new(map).zones([Zone::DMA.keep(100), Zone::NORMAL]);
+    let frames: Frames<'_, Plain, Lazy, 2> = bootstrap.build_in(&mut words).unwrap();
+    let mut pages = vec![Frame::default(); 8192];
+    assert_eq!(frames.allocate_many(Order::MIN, &mut pages[..4]), 4);
+    while frames.allocate_one().is_ok() {}
+    assert_eq!(frames.free_frames(), 100);
+    assert_eq!(frames.allocate_many(Order::MIN, &mut pages[4..]), 0);
+    let low = Request::frames(1).below(Zone::DMA.limit());
+    while frames.allocate_within(&low).is_ok() {}
+    assert_eq!(frames.free_frames(), 0);
+
+    let frames: Frames<'_, Plain, Lazy, 2> = bootstrap.build_in(&mut words).unwrap();
+    assert_eq!(frames.allocate_many(Order::MIN, &mut pages), 8192 - 100);
+}
+
+#[test]
 fn low_memory_is_given_only_where_it_is_asked_for() {
     with_frames(|frames| {
         let dma = Request::frames(3).below(Zone::DMA.limit());
