@@ -4,6 +4,9 @@
 //! as the policy's precision says. So between two powers of two there are as many classes as the
 //! bits behind the first can tell apart.
 
+use crate::tree::Policy;
+use core::marker::PhantomData;
+
 /// The blocks of one size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Class {
@@ -13,6 +16,47 @@ pub(crate) struct Class {
     pub(crate) leaves: usize,
     /// The order of the next power of two: what blocks fresh from the tree are aligned to.
     pub(crate) natural: u32,
+}
+
+/// A class, as a table has it.
+#[derive(Clone, Copy)]
+struct Small {
+    index: u8,
+    natural: u8,
+    leaves: u16,
+}
+
+/// How many sizes have their class in a table: blocks up to 4 KiB of 16-byte leaves.
+const SMALL_SIZES: usize = 256;
+
+/// The size classes of a policy.
+pub(crate) struct Classes<P>(PhantomData<P>);
+
+impl<P: Policy> Classes<P> {
+    /// The classes that hold the lowest leaf numbers.
+    const SMALL: &'static [Small; SMALL_SIZES] = &{
+        let mut table = [Small { index: 0, natural: 0, leaves: 0 }; SMALL_SIZES];
+        let mut last = 0;
+        while last < SMALL_SIZES {
+            let Class { index, leaves, natural } = Class::holding(last, P::PRECISION);
+            // No number is larger than `last` rounded up to a power of two.
+            table[last] =
+                Small { index: index as u8, natural: natural as u8, leaves: leaves as u16 };
+            last += 1;
+        }
+        table
+    };
+
+    /// [`Class::holding`] at the policy's precision.
+    #[inline(always)]
+    pub(crate) const fn holding(last: usize) -> Class {
+        if last < SMALL_SIZES {
+            let Small { index, natural, leaves } = Self::SMALL[last];
+            Class { index: index as usize, leaves: leaves as usize, natural: natural as u32 }
+        } else {
+            Class::holding(last, P::PRECISION)
+        }
+    }
 }
 
 /// The bits behind the first that a size has at `precision`.
@@ -71,6 +115,26 @@ mod tests {
                 class = next;
             }
         }
+    }
+
+    struct Bits<const PRECISION: u32>;
+
+    impl<const PRECISION: u32> Policy for Bits<PRECISION> {
+        const PRECISION: u32 = PRECISION;
+    }
+
+    fn check_table<P: Policy>() {
+        for last in (0..2000).chain([usize::MAX >> 8]) {
+            assert_eq!(Classes::<P>::holding(last), Class::holding(last, P::PRECISION));
+        }
+    }
+
+    #[test]
+    fn the_table_has_what_is_computed() {
+        check_table::<Bits<0>>();
+        check_table::<Bits<1>>();
+        check_table::<Bits<3>>();
+        check_table::<Bits<64>>();
     }
 
     #[test]

@@ -80,6 +80,8 @@ pub mod heap;
 #[forbid(unsafe_code)]
 mod magazine;
 #[forbid(unsafe_code)]
+mod supply;
+#[forbid(unsafe_code)]
 pub mod tree;
 
 #[cfg(feature = "alloc")]

@@ -4,7 +4,8 @@ use super::region::Region;
 use super::regions::{Change, Regions};
 use super::span::{PAGE, Span};
 use super::{BuildError, ExclusiveStorage, Heap, ZeroedWord, zeros};
-use crate::magazine::{Magazine, Shape};
+use crate::magazine::Shape;
+use crate::supply::Supply;
 use crate::tree::{Policy, Storage, Tree, Word};
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -83,8 +84,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             for word in zero_bits {
                 word.store(0);
             }
-            Magazine::new(tree.words(), magazine, P::PRECISION).clear();
         }
+        Supply::new(&tree, &magazine).clear();
         Self { tree: Some(tree), magazine, tree_words, zero_words, ..Self::empty() }
     }
 

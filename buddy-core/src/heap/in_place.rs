@@ -139,7 +139,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let is_aligned = ptr.addr().get() & (new.align() - 1) == 0;
         let resized = if is_aligned {
             self.resize_leaves(tree, first, old_class, new_class)
-        } else if self.is_held(tree, first, old_class) {
+        } else if self.supply(tree).has(first, old_class) {
             Ok(false)
         } else {
             Err(NoBlock)
@@ -186,21 +186,29 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         old: Class,
         new: Class,
     ) -> Result<bool, NoBlock> {
-        if !self.is_held(tree, first, old) {
+        let supply = self.supply(tree);
+        if !supply.has(first, old) {
             return Err(NoBlock);
         }
         if new.leaves == old.leaves {
             return Ok(true);
         }
-        // From now on it may be no block of the old class.
-        self.magazine(tree).forget(first, old);
+        if new.leaves > old.leaves && !tree.is_free_at(first + old.leaves) {
+            return Ok(false);
+        }
+        // Another thread may free it at the same time; one of both has it.
+        if !supply.detach(first, old) {
+            return Err(NoBlock);
+        }
         if new.leaves < old.leaves {
-            tree.shrink_owned(first, old.leaves, new.leaves);
+            tree.shrink_detached(first, old.leaves, new.leaves);
             return Ok(true);
         }
-        let has_grown = tree.grow_owned(first, old.leaves, new.leaves).is_ok();
+        let has_grown = tree.grow_detached(first, old.leaves, new.leaves).is_ok();
         if has_grown {
             self.hand_out(tree, &(first + old.leaves..first + new.leaves));
+        } else {
+            tree.reattach(first, old.leaves);
         }
         Ok(has_grown)
     }

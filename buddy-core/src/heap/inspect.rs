@@ -63,7 +63,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     pub fn total_free(&self) -> usize {
         self.tree
             .as_ref()
-            .map_or(0, |tree| (tree.free_leaves() + self.magazine(tree).resting()) * MIN_BLOCK)
+            .map_or(0, |tree| (tree.free_leaves() + self.supply(tree).resting()) * MIN_BLOCK)
     }
 
     /// The usable bytes of all allocated blocks. O(sizes that the magazine has).
@@ -71,14 +71,14 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     pub fn total_allocated(&self) -> usize {
         self.tree
             .as_ref()
-            .map_or(0, |tree| tree.used().saturating_sub(self.magazine(tree).resting()) * MIN_BLOCK)
+            .map_or(0, |tree| tree.used().saturating_sub(self.supply(tree).resting()) * MIN_BLOCK)
     }
 
     /// The bytes of free blocks that rest in the magazine, to be handed out again; they count as free
     /// in all figures. O(rows of the magazine). [`Self::settle`] gives them to the tree.
     #[must_use]
     pub fn total_resting(&self) -> usize {
-        self.tree.as_ref().map_or(0, |tree| self.magazine(tree).resting() * MIN_BLOCK)
+        self.tree.as_ref().map_or(0, |tree| self.supply(tree).resting() * MIN_BLOCK)
     }
 
     /// Used, free, peak, blocks by order, fragmentation: all in leaves of `MIN_BLOCK` bytes; the
@@ -143,7 +143,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// Merges everything that the policy left unmerged.
     pub fn settle(&self) {
         if let Some(tree) = &self.tree {
-            self.settle_magazine(tree);
+            self.supply(tree).settle();
             tree.settle();
         }
     }
@@ -151,7 +151,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// Whether the allocated block of `leaves` leaves at `first` rests.
     fn rests(&self, tree: &Tree<S, P>, first: usize, leaves: usize) -> bool {
         let class = Class::of(leaves, P::PRECISION);
-        class.is_some_and(|class| self.magazine(tree).holds(first, class))
+        class.is_some_and(|class| self.supply(tree).rests(first, class))
     }
 
     pub(super) fn total_leaves(&self) -> usize {

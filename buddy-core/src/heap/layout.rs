@@ -1,6 +1,6 @@
 //! From a size in bytes to a number of leaves: the one place where sizes are rounded.
 
-use crate::class::Class;
+use crate::class::{Class, Classes};
 use crate::tree::Policy;
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
@@ -13,7 +13,7 @@ use core::ptr::{self, NonNull};
 /// `Layout` with any of them frees the block. Any size that a `Layout` can have is without overflow.
 #[inline(always)]
 pub(super) const fn class<P: Policy>(size: usize, min_block: usize) -> Class {
-    Class::holding((size - 1) / min_block, P::PRECISION)
+    Classes::<P>::holding((size - 1) / min_block)
 }
 
 /// What stands for a block of 0 bytes: no memory, the layout's alignment, no provenance.

@@ -168,7 +168,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             return Ok(());
         }
         if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
-            if self.give(tree, first, Self::class(layout)) {
+            if self.supply(tree).give(first, Self::class(layout)) {
                 return Ok(());
             }
         }
@@ -197,7 +197,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
             let class = tree.leaves_of(first).ok();
             if let Some(class) = class.and_then(|leaves| Class::of(leaves, P::PRECISION)) {
-                if self.give(tree, first, class) {
+                if self.supply(tree).give(first, class) {
                     return Ok(class.leaves * MIN_BLOCK);
                 }
             }
@@ -215,7 +215,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             tree.reset();
         }
         if let Some(tree) = &self.tree {
-            self.magazine(tree).clear();
+            self.supply(tree).clear();
         }
     }
 

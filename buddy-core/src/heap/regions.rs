@@ -141,7 +141,9 @@ impl<const MIN_BLOCK: usize, const N: usize> Regions<MIN_BLOCK, N> {
         }
         // SAFETY: the leaf lies in the region, and all of that is memory of one allocation that
         // `base` may be used for (H1).
-        NonNull::new(unsafe { entry.base.load(Relaxed).add(index * MIN_BLOCK) })
+        let start = unsafe { entry.base.load(Relaxed).add(index * MIN_BLOCK) };
+        // SAFETY: it lies in an allocation.
+        Some(unsafe { NonNull::new_unchecked(start) })
     }
 }
 

@@ -96,14 +96,10 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         }
         if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
             let class = Self::class(layout);
-            if self.is_held(tree, first, class) {
-                let leaves = first..first + class.leaves;
-                self.magazine(tree).forget(first, class);
-                self.zeros(tree).note(&leaves);
-                if tree.free_sized(first, class.leaves).is_ok() {
-                    return Ok(());
-                }
-                self.zeros(tree).forget(&leaves);
+            if self.supply(tree).detach(first, class) {
+                self.zeros(tree).note(&(first..first + class.leaves));
+                tree.free_detached(first, class.leaves);
+                return Ok(());
             }
         }
         Err(self.why_not(ptr, layout))

@@ -1,25 +1,30 @@
 //! Every interleaving of a few calls on a magazine of one row, by loom: `ci/loom.sh`.
 //!
-//! The tree is a flag a block: whether it is allocated to the tree's user. Blocks are single leaves.
+//! The tree is two flags a block: whether it is free, and whether it is detached. Blocks are single
+//! leaves.
 
 extern crate std;
 use super::*;
-use crate::tree::Modelled;
+use crate::tree::{Modelled, Order};
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicBool;
-use loom::sync::atomic::Ordering::{AcqRel, Acquire};
+use loom::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use loom::thread;
 use std::boxed::Box;
 use std::vec::Vec;
 
-/// Blocks: two words of nodes.
-const BLOCKS: usize = 8;
+/// Blocks of a group.
+const GROUP: usize = 2;
+/// Blocks: three groups.
+const BLOCKS: usize = 3 * GROUP;
 
 struct Model {
     words: Box<[Modelled]>,
     shape: Shape,
     /// Whether a block is free in the tree.
     free: Vec<AtomicBool>,
+    /// Whether a block is attached: allocated, and in nobody's hands.
+    attached: Vec<AtomicBool>,
     /// Whether a block is held by a thread.
     held: Vec<AtomicBool>,
 }
@@ -28,24 +33,18 @@ impl Model {
     fn new() -> Arc<Self> {
         let shape = Shape::smallest::<Modelled>();
         let flags = |value| (0..BLOCKS).map(|_| AtomicBool::new(value)).collect();
-        let words = (0..shape.words()).map(|_| Modelled::zero()).collect();
-        Arc::new(Self { words, shape, free: flags(true), held: flags(false) })
+        let words: Box<[_]> = (0..shape.words()).map(|_| Modelled::zero()).collect();
+        Magazine::new(&words, &shape, 1, 1).lay_out();
+        let (free, attached, held) = (flags(true), flags(false), flags(false));
+        Arc::new(Self { words, shape, free, attached, held })
     }
 
     fn magazine(&self) -> Magazine<'_, Modelled> {
-        Magazine::new(&self.words, self.shape, 1)
+        Magazine::new(&self.words, &self.shape, 1, 1)
     }
 
     fn class() -> Class {
         Class::holding(0, 1)
-    }
-
-    /// The tree takes a row back.
-    fn give(&self, row: Row) {
-        for node in (0..4).filter(|node| row.blocks >> node & 1 == 1) {
-            let block = row.number * 4 + node;
-            assert!(!self.free[block].swap(true, AcqRel), "{block} is free twice");
-        }
     }
 
     fn hold(&self, block: usize) -> usize {
@@ -53,39 +52,93 @@ impl Model {
         block
     }
 
-    /// Takes a block from the magazine, or else two of a word from the tree.
-    fn allocate(&self, word: usize) -> Option<usize> {
+    /// Takes a block from the magazine, or else a group's from the tree.
+    fn allocate(&self, group: usize) -> Option<usize> {
         let (magazine, class) = (self.magazine(), Self::class());
         let taken = magazine.take(0, class).or_else(|| magazine.take_marked(0, class));
         let taken = taken.or_else(|| {
-            let mut nodes = (0..4).filter(|node| self.free[word * 4 + node].swap(false, AcqRel));
-            let blocks = nodes.by_ref().take(2).fold(0, |blocks, node| blocks | 1 << node);
-            let row = Row { order: Order::MIN, leaves: 1, number: word, blocks };
-            (blocks != 0).then(|| magazine.load(0, class, row, |row| self.give(row)))
+            let nodes =
+                (0..GROUP).filter(|node| self.free[group * GROUP + node].swap(false, AcqRel));
+            let blocks = nodes.fold(0, |blocks, node| blocks | 1 << node);
+            let row = Row { order: Order::MIN, leaves: 1, number: group, blocks };
+            (blocks != 0).then(|| magazine.load(0, class, row, self))
         });
         taken.map(|block| self.hold(block))
     }
 
-    fn free(&self, block: usize) {
-        assert!(self.held[block].swap(false, AcqRel), "{block} is not held");
+    /// Frees a block, if it is allocated.
+    fn give(&self, block: usize) -> bool {
         let (magazine, class) = (self.magazine(), Self::class());
-        let kept = match magazine.keep(block, class) {
-            Kept::No => magazine.adopt(block, class, |row| self.give(row)),
-            kept => kept,
-        };
-        assert!(kept != Kept::Before, "{block} was held, not at rest");
-        if kept == Kept::No {
-            magazine.forget(block, class);
-            assert!(!self.free[block].swap(true, AcqRel), "{block} is free twice");
+        match magazine.keep(0, block, class) {
+            Kept::Yes => return true,
+            Kept::Unmarked => {
+                magazine.mark(block, class, self);
+                return true;
+            }
+            Kept::Before => return false,
+            Kept::No => {}
         }
+        let row = Row {
+            order: Order::MIN,
+            leaves: 1,
+            number: block / GROUP,
+            blocks: 1 << (block % GROUP),
+        };
+        if self.detach(row) == 0 {
+            return false;
+        }
+        if magazine.adopt(block, class, self) {
+            return true;
+        }
+        let is_held = magazine.forget(block, class);
+        if is_held {
+            Backing::free(self, row);
+        } else {
+            self.reattach(row);
+        }
+        is_held
     }
 
-    /// Nobody holds a block: all are in the tree once what rests is given back, each once.
+    fn free(&self, block: usize) {
+        assert!(self.held[block].swap(false, AcqRel), "{block} is not held");
+        assert!(self.give(block), "{block} was held, and could not be freed");
+    }
+
+    /// Frees what is still held: all blocks are in the tree once what rests is given back, each once.
     fn finish(&self) {
-        self.magazine().drain(|row| self.give(row));
+        for block in (0..BLOCKS).filter(|block| self.held[*block].load(Acquire)) {
+            self.free(block);
+        }
+        self.magazine().drain(self);
         assert_eq!(self.magazine().resting(), 0);
         let lost: Vec<_> = (0..BLOCKS).filter(|block| !self.free[*block].load(Acquire)).collect();
         assert!(lost.is_empty(), "{lost:?} are neither free nor held nor at rest");
+    }
+}
+
+/// The blocks of a row.
+fn blocks(row: Row) -> impl Iterator<Item = usize> {
+    (0..GROUP)
+        .filter(move |node| row.blocks >> node & 1 == 1)
+        .map(move |node| row.number * GROUP + node)
+}
+
+impl Backing for Model {
+    fn detach(&self, row: Row) -> usize {
+        let detached = blocks(row).filter(|block| self.attached[*block].swap(false, AcqRel));
+        detached.fold(0, |bits, block| bits | 1 << (block % GROUP))
+    }
+
+    fn reattach(&self, row: Row) {
+        for block in blocks(row) {
+            assert!(!self.attached[block].swap(true, AcqRel), "{block} is attached twice");
+        }
+    }
+
+    fn free(&self, row: Row) {
+        for block in blocks(row) {
+            assert!(!self.free[block].swap(true, AcqRel), "{block} is free twice");
+        }
     }
 }
 
@@ -109,9 +162,9 @@ fn threads(preemptions: usize, runs: Vec<fn(&Model)>) {
     });
 }
 
-/// A pair in a word of nodes.
-fn pair<const WORD: usize>(model: &Model) {
-    if let Some(block) = model.allocate(WORD) {
+/// A pair in a group.
+fn pair<const NUMBER: usize>(model: &Model) {
+    if let Some(block) = model.allocate(NUMBER) {
         model.free(block);
     }
 }
@@ -119,7 +172,7 @@ fn pair<const WORD: usize>(model: &Model) {
 fn drain(model: &Model) {
     let magazine = model.magazine();
     magazine.press();
-    magazine.drain(|row| model.give(row));
+    magazine.drain(model);
     magazine.relax();
 }
 
@@ -129,7 +182,7 @@ fn threads_share_a_row() {
 }
 
 #[test]
-fn threads_want_one_row_for_two_words_of_nodes() {
+fn threads_want_one_row_for_two_groups() {
     threads(3, std::vec![pair::<0>, pair::<1>]);
 }
 
@@ -153,7 +206,7 @@ fn nothing_rests_behind_the_back_of_who_is_short_of_memory() {
         };
         let magazine = model.magazine();
         magazine.press();
-        magazine.drain(|row| model.give(row));
+        magazine.drain(&*model);
         other.join().unwrap();
         // The free is over: its block is not at rest.
         assert_eq!(magazine.resting(), 0);
@@ -182,4 +235,42 @@ fn what_a_drain_has_given_back_is_at_rest_no_more() {
         model.free(first);
         model.finish();
     });
+}
+
+/// Frees the held block 0, which two threads do: how many succeeded.
+fn free_twice(preemptions: usize, prepare: fn(&Model), other: fn(&Model)) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(move || {
+        let model = Model::new();
+        assert_eq!(model.allocate(0), Some(0));
+        prepare(&model);
+        model.held[0].store(false, Release);
+        let second = {
+            let model = Arc::clone(&model);
+            thread::spawn(move || model.give(0))
+        };
+        let third = {
+            let model = Arc::clone(&model);
+            thread::spawn(move || other(&model))
+        };
+        let first = model.give(0);
+        let second = second.join().unwrap();
+        third.join().unwrap();
+        assert!(first != second, "one of two frees succeeds: {first}, {second}");
+        model.finish();
+    });
+}
+
+/// Of several frees of one block one succeeds, wherever the block goes meanwhile.
+#[test]
+fn one_of_two_frees_succeeds() {
+    free_twice(2, |_| {}, |_| {});
+    // No member.
+    free_twice(3, drain, |_| {});
+    // Its row is taken by another group.
+    free_twice(2, |model| _ = (model.allocate(1), model.allocate(1)), |_| {});
+    // Its row is given back at the same time.
+    free_twice(1, |_| {}, drain);
+    free_twice(1, drain, drain);
 }

@@ -1,57 +1,131 @@
 //! How large a magazine is, and where in its words everything lies.
 //!
 //! ```text
-//! | PRESSURE | marks, a bit a way, for each class | hints, a word a class for each lane | rows of way 0 | of way 1 | ..
-//! rows of a way: | class 0: MEMBERS, RESTING | class 1: MEMBERS, RESTING | ..
+//! | PRESSURE | record of class 0 | of class 1 | .. | room of class 0 | of class 1 | ..
+//! record: | AREA | hints, a word a lane | stocks, a word a lane |
+//! room:   | marks, a bit a way | rows, a word a way |
+//! AREA:   | where the rows begin, counted from PRESSURE: half the bits | ways - 1: half the bits |
 //! ```
 
+use super::row::State;
 use crate::class::Class;
-use crate::tree::{Order, Plain, Word};
+use crate::tree::{Order, Word};
 use core::ops::Range;
 
 /// Blocks rest that are at most 1/1024 of the range.
 const ORDERS_BELOW_TOP: u32 = 10;
 /// With more significant bits there are more classes than a magazine is worth.
 const MOST_PRECISION: u32 = 4;
-/// Rows of a class.
-const MOST_WAYS: usize = 1 << 10;
+/// `log2` of the rows of a class.
+const MOST_WAYS: u32 = 10;
+/// `log2` of the rows of the classes that have fewest.
+const FEWEST_WAYS: u32 = 3;
 /// Lanes beyond these share.
 const MOST_LANES: usize = 64;
-
-/// The words of a row: MEMBERS and RESTING.
-const ROW: usize = 2;
 
 /// How large a magazine is, and at which words of the storage its parts begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// Sizes that can rest.
     pub(super) classes: usize,
-    /// Rows of a class, less 1.
-    pub(super) way_mask: usize,
+    /// `log2` of the rows of the classes that have most.
+    ways: u32,
     /// Parts of it that CPUs have of their own.
     pub(super) lanes: usize,
-    /// The number of calls that are short of memory; the marks follow it.
+    /// The number of calls that are short of memory; the records follow it.
     pub(super) pressure: usize,
-    /// Words of marks that a class has.
-    pub(super) mark_words: usize,
-    hints: usize,
+    words: usize,
+}
+
+/// Where the rows of a class lie.
+#[derive(Clone, Copy)]
+pub(super) struct Area {
+    /// The first of them.
     rows: usize,
+    /// How many, less 1.
+    pub(super) mask: usize,
+}
+
+impl Area {
+    /// Where the row for a group lies.
+    #[inline(always)]
+    pub(super) const fn row(self, number: usize) -> usize {
+        self.rows + (number & self.mask)
+    }
+
+    /// How many words of marks there are.
+    pub(super) const fn mark_words<W: Word>(self) -> usize {
+        self.mask / W::BITS as usize + 1
+    }
+
+    /// Where the marks begin.
+    pub(super) const fn marks<W: Word>(self) -> usize {
+        self.rows - self.mark_words::<W>()
+    }
 }
 
 impl Shape {
     /// For models: one class, one row, in words from 0 on.
     #[cfg(all(test, loom))]
     pub(super) const fn smallest<W: Word>() -> Self {
-        Self::of::<W>(0, 1, 0, 1)
+        Self::of::<W>(0, 1, 0, 1, 1)
     }
 
-    pub(crate) const NONE: Self = Self::of::<Plain>(0, 0, 0, 1);
+    pub(crate) const NONE: Self = Self { classes: 0, ways: 0, lanes: 1, pressure: 0, words: 0 };
 
-    const fn of<W: Word>(at: usize, classes: usize, way_mask: usize, lanes: usize) -> Self {
-        let mark_words = way_mask / W::BITS as usize + 1;
-        let hints = at + 1 + classes * mark_words;
-        let rows = hints + lanes * classes;
-        Self { classes, way_mask, lanes, pressure: at, mark_words, hints, rows }
+    const fn of<W: Word>(
+        at: usize,
+        classes: usize,
+        precision: u32,
+        ways: u32,
+        lanes: usize,
+    ) -> Self {
+        let mut shape = Self { classes, ways, lanes, pressure: at, words: 1 };
+        shape.words += classes * Self::record_words(lanes);
+        let mut index = 0;
+        while index < classes {
+            shape.words += shape.room::<W>(index, precision);
+            index += 1;
+        }
+        shape
+    }
+
+    /// The rows of a class. Programs have many small blocks and few large ones.
+    const fn ways_of(&self, index: usize, precision: u32) -> usize {
+        let fewer = Class::at(index, precision).natural.saturating_sub(2);
+        let least = if self.ways < FEWEST_WAYS { self.ways } else { FEWEST_WAYS };
+        let ways = self.ways.saturating_sub(fewer);
+        1 << if ways < least { least } else { ways }
+    }
+
+    /// How many words the marks and rows of a class take.
+    const fn room<W: Word>(&self, index: usize, precision: u32) -> usize {
+        let mask = self.ways_of(index, precision) - 1;
+        Area { rows: 0, mask }.mark_words::<W>() + mask + 1
+    }
+
+    const fn record_words(lanes: usize) -> usize {
+        1 + 2 * lanes
+    }
+
+    /// Writes where each class has its rows, into words that hold zeros.
+    pub(super) fn lay_out<W: Word>(&self, words: &[W], precision: u32) {
+        let mut at = 1 + self.classes * Self::record_words(self.lanes);
+        for index in 0..self.classes {
+            let mask = self.ways_of(index, precision) - 1;
+            let rows = at + Area { rows: 0, mask }.mark_words::<W>();
+            if let Some(record) = words.get(self.record(index, self.lanes)) {
+                record.store(rows << (W::BITS / 2) | mask);
+            }
+            at += self.room::<W>(index, precision);
+        }
+    }
+
+    /// Where the rows of a class lie, as its record tells.
+    #[inline(always)]
+    pub(super) const fn area<W: Word>(&self, record: usize) -> Area {
+        let mask = record & ((1 << (W::BITS / 2)) - 1);
+        Area { rows: self.pressure + (record >> (W::BITS / 2)), mask }
     }
 
     /// The words to spend on the magazine of a tree of `tree_words` words over `leaves` leaves: what
@@ -74,8 +148,7 @@ impl Shape {
             return Self::NONE;
         }
         // Above that, a misaligned block might have a tag (`Magazine::seat`).
-        let nodes = W::BITS / 2;
-        let highest = usize::BITS + 1 - nodes - nodes.ilog2();
+        let highest = usize::BITS - State::<W>::NUMBERS.ilog2() - State::<W>::NODES.ilog2();
         let natural = top.get() - ORDERS_BELOW_TOP;
         let largest = 1 << if natural < highest { natural } else { highest };
         let classes = Class::holding(largest - 1, precision).index + 1;
@@ -84,17 +157,22 @@ impl Shape {
             _ if cpus < MOST_LANES => cpus,
             _ => MOST_LANES,
         };
-        let mut shape = Self::of::<W>(at, classes, MOST_WAYS - 1, lanes);
-        while shape.words() > words && shape.way_mask > 0 {
-            shape = Self::of::<W>(at, classes, shape.way_mask >> 1, lanes);
+        let mut shape = Self::of::<W>(at, classes, precision, MOST_WAYS, lanes);
+        while !shape.fits::<W>(words) && shape.ways > 0 {
+            shape = Self::of::<W>(at, classes, precision, shape.ways - 1, lanes);
         }
-        if shape.words() > words {
-            shape = Self::of::<W>(at, classes, 0, 1);
+        if !shape.fits::<W>(words) {
+            shape = Self::of::<W>(at, classes, precision, 0, 1);
         }
-        while shape.words() > words && shape.classes > 0 {
-            shape = Self::of::<W>(at, shape.classes - 1, 0, 1);
+        while !shape.fits::<W>(words) && shape.classes > 0 {
+            shape = Self::of::<W>(at, shape.classes - 1, precision, 0, 1);
         }
         if shape.classes == 0 { Self::NONE } else { shape }
+    }
+
+    /// Whether there are enough words, and records can tell where everything lies.
+    const fn fits<W: Word>(&self, words: usize) -> bool {
+        self.words <= words && self.words >> (W::BITS / 2) == 0
     }
 
     pub(crate) const fn is_none(&self) -> bool {
@@ -103,8 +181,7 @@ impl Shape {
 
     /// How many words it takes.
     pub(crate) const fn words(&self) -> usize {
-        let rows = (self.way_mask + 1) * self.stride();
-        if self.is_none() { 0 } else { self.rows - self.pressure + rows }
+        self.words
     }
 
     /// Which words it takes.
@@ -112,35 +189,19 @@ impl Shape {
         self.pressure..self.pressure + self.words()
     }
 
-    /// How far apart the rows of a class are.
+    /// Where the record of a class lies, with so many lanes as there are.
     #[inline(always)]
-    pub(super) const fn stride(&self) -> usize {
-        self.classes * ROW
-    }
-
-    /// Where the marks of a class begin.
-    #[inline(always)]
-    pub(super) const fn marks(&self, class: usize) -> usize {
-        self.pressure + 1 + class * self.mark_words
-    }
-
-    /// Where the hint of a class for a lane lies.
-    #[inline(always)]
-    pub(super) const fn hint(&self, lane: usize, class: usize) -> usize {
-        self.hints + lane * self.classes + class
-    }
-
-    /// Where the row of a class begins, `offset` (a way times the stride) behind its first.
-    #[inline(always)]
-    pub(super) const fn row(&self, offset: usize, class: usize) -> usize {
-        self.rows + offset + class * ROW
+    pub(super) const fn record(&self, class: usize, lanes: usize) -> usize {
+        self.pressure + 1 + class * Self::record_words(lanes)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
-    use crate::tree::Plain32;
+    use crate::tree::{Plain, Plain32};
+    use std::vec::Vec;
 
     fn top(order: u32) -> Order {
         Order::new(order).unwrap()
@@ -164,20 +225,21 @@ mod tests {
 
     #[test]
     fn every_part_has_words_of_its_own() {
-        let shape = Shape::fitting::<Plain>(5, 700, top(16), 3, 3);
-        assert!(shape.way_mask > 0 && shape.lanes == 3);
-        let (classes, ways) = (0..shape.classes, 0..=shape.way_mask);
-        let marks = classes
-            .clone()
-            .flat_map(|class| (0..shape.mark_words).map(move |word| shape.marks(class) + word));
-        let hints = (0..3).flat_map(|lane| (0..shape.classes).map(move |class| (lane, class)));
-        let hints = hints.map(|(lane, class)| shape.hint(lane, class));
-        let rows = ways.flat_map(|way| (0..shape.classes).map(move |class| (way, class)));
-        let rows = rows.flat_map(|(way, class)| {
-            let row = shape.row(way * shape.stride(), class);
-            [row, row + 1]
+        let shape = Shape::fitting::<Plain>(5, 3000, top(20), 3, 3);
+        assert!(shape.ways > FEWEST_WAYS && shape.lanes == 3);
+        let words: Vec<Plain> = (0..3005).map(|_| Plain::zero()).collect();
+        shape.lay_out(&words, 3);
+        let records = (0..shape.classes).flat_map(|class| {
+            let record = shape.record(class, 3);
+            record..record + Shape::record_words(3)
         });
-        let all = core::iter::once(shape.pressure).chain(marks).chain(hints).chain(rows);
+        let rooms = (0..shape.classes).flat_map(|class| {
+            let area = shape.area::<Plain>(words[shape.record(class, 3)].load());
+            let marks =
+                (0..area.mark_words::<Plain>()).map(move |word| area.marks::<Plain>() + word);
+            marks.chain((0..=area.mask).map(move |way| area.row(way)))
+        });
+        let all = core::iter::once(shape.pressure).chain(records).chain(rooms);
         assert!(all.eq(shape.range()));
         assert_eq!(shape.range().start, 5);
     }

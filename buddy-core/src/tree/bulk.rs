@@ -16,24 +16,39 @@ struct Group {
     nodes: usize,
 }
 
-/// Blocks of one size, of which each begins at a node of the same word.
+/// Blocks of one size, of which each begins at a node of the same half of a word: a *group*.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Row {
     /// The order of the nodes: the next power of two of the size.
     pub(crate) order: Order,
     /// The size.
     pub(crate) leaves: usize,
-    /// The word's number.
+    /// The group's number: a word has two.
     pub(crate) number: usize,
     /// Bit `i` stands for the block at node `i`.
     pub(crate) blocks: usize,
 }
 
+/// `log2` of the nodes of a group.
+pub(crate) const fn group_shift<W: Word>() -> u32 {
+    node_shift::<W>() - 1
+}
+
 impl Row {
-    /// The first leaf of the block at a node of the word.
+    /// The first leaf of the block at a node of the group.
     #[inline]
-    pub(crate) const fn first_leaf<W: Word>(&self, node: u32) -> usize {
-        ((self.number << node_shift::<W>()) + node as usize) << self.order.get()
+    pub(crate) const fn first_leaf<W: Word>(&self, node: usize) -> usize {
+        ((self.number << group_shift::<W>()) + node) << self.order.get()
+    }
+
+    /// Whether each block is one piece.
+    pub(super) const fn is_whole(&self) -> bool {
+        self.leaves == self.order.leaves()
+    }
+
+    /// The nodes of the blocks, lowest first.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = usize> + use<> {
+        each(node::unpacked(self.blocks))
     }
 }
 
@@ -69,7 +84,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
         let mut taken = 0;
         while taken < out.len() {
-            let some = || self.take_some(order, out.len() - taken, HEAD);
+            let some = || self.take_some(order, out.len() - taken, usize::MAX, HEAD);
             let Some(group) = some().or_else(|| self.insist(0, || some().ok_or(())).ok()) else {
                 break;
             };
@@ -85,55 +100,34 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// Allocates up to `most` blocks of `leaves` leaves, aligned to the next power of two, that
-    /// begin at nodes of one word; `None` if there is none without settling. The caller is in
-    /// [`Self::transit`] until nobody but their holders can know the blocks.
+    /// begin at nodes of one group; `None` if there is none without settling. They are detached, and
+    /// the caller is in [`Self::transit`] until nobody but their holders can know them.
     pub(crate) fn allocate_row(&self, leaves: usize, most: usize) -> Option<Row> {
         let order = Order::for_leaves(leaves).filter(|order| order.get() <= self.geometry.top)?;
-        let is_whole = leaves == order.leaves();
-        let group = self.take_some(order, most, if is_whole { HEAD } else { NONE })?;
-        let blocks = node::packed(group.nodes);
-        if !is_whole {
-            let lowest = group.number << node_shift::<S::Word>();
-            for node in each(group.nodes) {
-                self.carve(Block::new(order, lowest + node), leaves);
+        let group = self.take_some(order, most, 1 << group_shift::<S::Word>(), NONE)?;
+        let shift = group.nodes.trailing_zeros() & (<S::Word as Word>::BITS / 2);
+        let blocks = node::packed(group.nodes >> shift);
+        let number = group.number << 1 | usize::from(shift != 0);
+        let row = Row { order, leaves, number, blocks };
+        if !row.is_whole() {
+            for node in row.nodes() {
+                let first = row.first_leaf::<S::Word>(node);
+                self.carve(Block::containing(order, first), leaves, NONE);
             }
         }
         let count = blocks.count_ones() as usize;
         self.count_used(leaves * count, count);
-        Some(Row { order, leaves, number: group.number, blocks })
+        Some(row)
     }
 
-    /// Frees the blocks of a row, all of which are allocated and the caller's.
-    pub(crate) fn free_row(&self, row: Row) {
-        let _transit = self.transit();
-        if row.leaves == row.order.leaves() {
-            let nodes = node::unpacked(row.blocks);
-            let freed = self.word_of(row.order, row.number).update(|old| {
-                let are_heads = old & (nodes * 3) == nodes * HEAD;
-                are_heads.then_some(old ^ (nodes * (HEAD ^ FREE)))
-            });
-            if freed.is_ok() {
-                let count = row.blocks.count_ones() as usize;
-                self.count_free(row.order, count);
-                self.count_freed(row.leaves * count, count);
-                self.settle_or_activate(row.order, row.number);
-                return;
-            }
-        }
-        let lowest = row.number << node_shift::<S::Word>();
-        for node in each(node::unpacked(row.blocks)) {
-            // The caller's: this cannot fail.
-            let _ = self.free_sized((lowest + node) << row.order.get(), row.leaves);
-        }
-    }
-
-    /// Takes blocks of `order`, at most `most` and at least one, if one is to be had without
-    /// settling, and leaves their nodes in `state`. If that is `NONE`, the caller is in transit.
-    fn take_some(&self, order: Order, most: usize, state: usize) -> Option<Group> {
+    /// Takes blocks of `order`, at most `most` and at least one, whose nodes are among the same `among`
+    /// neighbours, if one is to be had without settling, and leaves their nodes in `state`. If that is
+    /// `NONE`, the caller is in transit.
+    fn take_some(&self, order: Order, most: usize, among: usize, state: usize) -> Option<Group> {
         if Self::DEFERS {
             let active = self.record(order)[record::ACTIVE].load();
             if active != 0 {
-                let group = self.take_from_word(order, active - 1, most, state);
+                let group = self.take_from_word(order, active - 1, most, among, state);
                 if group.is_some() {
                     return group;
                 }
@@ -141,12 +135,13 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
         while let Some(block) = self.find_near(order) {
             // `None` if another thread was faster.
-            let group = self.take_from_word(order, block.word_number::<S::Word>(), most, state);
+            let number = block.word_number::<S::Word>();
+            let group = self.take_from_word(order, number, most, among, state);
             if group.is_some() {
                 return group;
             }
         }
-        self.split_into(order, most, state)
+        self.split_into(order, most.min(among), state)
     }
 
     /// Takes free blocks from a word of nodes, the lowest first.
@@ -155,12 +150,18 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         order: Order,
         number: usize,
         most: usize,
+        among: usize,
         state: usize,
     ) -> Option<Group> {
         let nodes_per_word = 1 << node_shift::<S::Word>();
         let lowest = |free: usize| {
+            let lower = free & node::repeat(1, among.min(nodes_per_word), 0);
+            let free = if lower == 0 { free } else { lower };
+            if most >= free.count_ones() as usize {
+                return free;
+            }
             let mut rest = free;
-            for _ in 0..most.min(nodes_per_word) {
+            for _ in 0..most {
                 rest &= rest.wrapping_sub(1);
             }
             free & !rest

@@ -24,18 +24,24 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// # Errors
     /// If there is no such block, or `each` is 0; nothing has changed then.
     pub fn divide(&self, first: usize, leaves: usize, each: usize) -> Result<usize, FreeError> {
-        self.sized_head(first, leaves)?;
         if each == 0 {
             return Err(FreeError::ZeroSize);
         }
-        let (end, count) = (first + leaves, leaves.div_ceil(each));
-        if count > 1 {
-            self.unmark_run(first, end);
-            for at in (first..end).step_by(each) {
-                self.mark_run(at, end.min(at.saturating_add(each)));
-            }
-            self.header()[header::BLOCKS].add(count - 1);
+        if !self.detach(first, leaves) {
+            return Err(self.why_not_sized(first, leaves));
         }
-        Ok(count)
+        Ok(self.divide_detached(first, leaves, each))
+    }
+
+    /// As [`Self::divide`], of a block that is detached, into blocks of at least one leaf.
+    pub(crate) fn divide_detached(&self, first: usize, leaves: usize, each: usize) -> usize {
+        let end = first + leaves;
+        self.unmark_run(first, end);
+        // What is marked is another's to free at once.
+        self.header()[header::BLOCKS].add(leaves.div_ceil(each) - 1);
+        for at in (first..end).step_by(each) {
+            self.mark_run(at, end.min(at.saturating_add(each)));
+        }
+        leaves.div_ceil(each)
     }
 }

@@ -23,6 +23,7 @@
 mod block;
 mod build;
 mod bulk;
+mod detach;
 mod divide;
 mod error;
 mod extent;
@@ -60,7 +61,7 @@ pub use word::Modelled;
 pub use word::{Plain, Plain32, Storage, Word};
 
 use block::Block;
-pub(crate) use bulk::Row;
+pub(crate) use bulk::{Row, group_shift};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -275,9 +276,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// # Errors
     /// If no allocated block starts there; nothing has changed then.
     pub fn free(&self, first: usize) -> Result<usize, FreeError> {
-        let head = self.head_at(first)?;
-        let leaves = self.run_leaves(head).ok_or(FreeError::Reserved { leaf: first })?;
-        self.free_run(head, leaves)?;
+        let leaves = self.leaves_of(first)?;
+        self.free_sized(first, leaves)?;
         Ok(leaves)
     }
 
@@ -308,22 +308,6 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             }
         }
         self.free_sized_run(first, leaves)
-    }
-
-    /// Whether an allocated block of exactly `leaves` leaves starts at leaf `first`, which must lie
-    /// in the tree's capacity.
-    #[inline]
-    pub(crate) fn has_block(&self, first: usize, leaves: usize) -> bool {
-        if leaves.is_power_of_two() && first & (leaves - 1) == 0 {
-            let order = Order::of(leaves);
-            if order.get() <= self.geometry.top {
-                let block = Block::containing(order, first);
-                let (word, shift) = self.node(block);
-                let is_last = shift + 2 == <S::Word as Word>::BITS;
-                return node::is_whole(word.load(), shift) && !(is_last && self.continues(block));
-            }
-        }
-        self.has_run(first, leaves)
     }
 
     /// Whether the leaves lie in what the metadata records.

@@ -47,6 +47,12 @@ pub(super) const fn free_nodes(word: usize) -> usize {
     word & !(word >> 1) & LOW_BITS
 }
 
+/// The lower bit of every node of the word that is `HEAD`.
+#[inline(always)]
+pub(super) const fn heads(word: usize) -> usize {
+    (word >> 1) & !word & LOW_BITS
+}
+
 /// The lower bit of the lower node of every pair of buddies that are both free.
 #[inline(always)]
 pub(super) const fn free_pairs(word: usize) -> usize {
@@ -100,9 +106,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_free_nodes_count_as_free() {
+    fn free_nodes_and_heads_are_told_from_others() {
         let word = NONE | FREE << 2 | HEAD << 4 | CONT << 6 | FREE << 8;
         assert_eq!(free_nodes(word), 1 << 2 | 1 << 8);
+        assert_eq!(heads(word), 1 << 4);
     }
 
     #[test]

@@ -253,6 +253,11 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         Ok(())
     }
 
+    /// Whether a leaf is free now.
+    pub(crate) fn is_free_at(&self, leaf: usize) -> bool {
+        leaf < self.end() && self.free_block_containing(leaf).is_some()
+    }
+
     fn free_block_containing(&self, leaf: usize) -> Option<Block> {
         for order in self.orders() {
             let block = Block::containing(order, leaf);

@@ -7,7 +7,7 @@ use super::node::HEAD;
 use super::order::Order;
 use super::policy::Policy;
 use super::word::{Storage, Word};
-use super::{Kind, Tree};
+use super::{Extent, Kind, Tree};
 
 impl<S: Storage, P: Policy> Tree<S, P> {
     /// Grows the block of `old` leaves at leaf `first` to `new` leaves, into free leaves behind it,
@@ -29,11 +29,16 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if new <= old {
             return if new == old { Ok(()) } else { Err(GrowError::Smaller { old, new }) };
         }
-        self.grow_owned(first, old, new)
+        self.grow_detached(first, old, new)
     }
 
-    /// As [`Self::grow`], of a block of the caller's, to a larger size.
-    pub(crate) fn grow_owned(&self, first: usize, old: usize, new: usize) -> Result<(), GrowError> {
+    /// As [`Self::grow`], of a block that may be detached and is attached then, to a larger size.
+    pub(crate) fn grow_detached(
+        &self,
+        first: usize,
+        old: usize,
+        new: usize,
+    ) -> Result<(), GrowError> {
         let end = first.saturating_add(new);
         if end > self.end() {
             return Err(GrowError::OutOfRange { end });
@@ -68,13 +73,14 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             return Err(FreeError::WrongSize { leaf: first, given: new, actual: old });
         }
         if new < old {
-            self.shrink_owned(first, old, new);
+            self.shrink_detached(first, old, new);
         }
         Ok(())
     }
 
-    /// As [`Self::shrink`], of a block of the caller's, to a smaller size above 0.
-    pub(crate) fn shrink_owned(&self, first: usize, old: usize, new: usize) {
+    /// As [`Self::shrink`], of a block that may be detached and is attached then, to a smaller size
+    /// above 0.
+    pub(crate) fn shrink_detached(&self, first: usize, old: usize, new: usize) {
         let _transit = self.transit();
         let end = first + old;
         self.unmark_run(first, end);
@@ -115,17 +121,25 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if leaves == extent.leaves {
             return self.free_sized(first, leaves);
         }
+        if !self.detach(extent.first, extent.leaves) {
+            return Err(FreeError::AlreadyFree { leaf: first });
+        }
+        self.free_part_detached(&extent, first, leaves);
+        Ok(())
+    }
+
+    /// As [`Self::free_part`], of a block that is detached; what is left of it is attached then.
+    pub(crate) fn free_part_detached(&self, block: &Extent, first: usize, leaves: usize) {
         let _transit = self.transit();
         let end = first + leaves;
-        self.unmark_run(extent.first, extent.end());
-        self.mark_run(extent.first, first);
-        self.mark_run(end, extent.end());
-        self.give_back(first, end);
+        self.unmark_run(block.first, block.end());
         self.header()[header::USED].sub(leaves);
-        if extent.first < first && end < extent.end() {
+        if block.first < first && end < block.end() {
             self.header()[header::BLOCKS].add(1);
         }
-        Ok(())
+        self.mark_run(block.first, first);
+        self.mark_run(end, block.end());
+        self.give_back(first, end);
     }
 
     /// The head of the block of exactly `leaves` leaves at leaf `first`.
@@ -143,7 +157,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     #[cold]
-    fn why_not_sized(&self, first: usize, given: usize) -> FreeError {
+    pub(super) fn why_not_sized(&self, first: usize, given: usize) -> FreeError {
         match self.leaves_of(first) {
             Ok(actual) => FreeError::WrongSize { leaf: first, given, actual },
             Err(error) => error,

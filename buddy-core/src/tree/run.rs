@@ -12,7 +12,7 @@
 
 use super::block::{Block, Pieces};
 use super::error::{AllocError, FreeError};
-use super::node::{self, CONT, FREE, HEAD, NODE, NONE};
+use super::node::{CONT, FREE, HEAD, NODE, NONE};
 use super::order::Order;
 use super::policy::Policy;
 use super::word::{Storage, Word};
@@ -96,7 +96,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     fn allocate_run(&self, leaves: usize, order: Order) -> Result<usize, AllocError> {
         let taken = self.obtain(order, NONE).ok_or_else(|| self.refusal(leaves))?;
-        self.carve(taken.block, leaves);
+        self.carve(taken.block, leaves, HEAD);
         self.count_used(leaves, 1);
         Ok(taken.block.first())
     }
@@ -107,14 +107,14 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// Allocates the first `leaves` leaves of an owned block, whose node is `NONE`, and frees the
-    /// rest: one change of one word for each order below.
-    pub(super) fn carve(&self, block: Block, leaves: usize) {
+    /// rest: one change of one word for each order below. The first piece gets the state `head`.
+    pub(super) fn carve(&self, block: Block, leaves: usize, head: usize) {
         if leaves == block.order().leaves() {
             let (word, shift) = self.node(block);
-            word.set(HEAD << shift);
+            word.set(head << shift);
             return;
         }
-        let (mut parent, mut left, mut piece) = (block, leaves, HEAD);
+        let (mut parent, mut left, mut piece) = (block, leaves, head);
         loop {
             let lower = parent.lower_half();
             let half = lower.order().leaves();
@@ -227,114 +227,5 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 Kind::Reserved => FreeError::Reserved { leaf },
             },
         }
-    }
-
-    /// Frees the block with this head, whose size was read from the tree.
-    pub(super) fn free_run(&self, head: Block, leaves: usize) -> Result<(), FreeError> {
-        let _transit = self.transit();
-        let first = head.first();
-        if leaves == head.order().leaves() {
-            if !self.free_block(head) {
-                return Err(self.why_no_block(first));
-            }
-        } else {
-            if !self.take_head(head) {
-                return Err(self.why_no_block(first));
-            }
-            match Order::for_leaves(leaves) {
-                Some(order) if first.trailing_zeros() >= order.get() => {
-                    self.free_cut(first, leaves, order);
-                }
-                _ => {
-                    self.unmark_run(first, first + leaves);
-                    self.give_back(first, first + leaves);
-                }
-            }
-        }
-        self.count_freed(leaves, 1);
-        Ok(())
-    }
-
-    /// Frees a block of `leaves` leaves that need not be one piece.
-    #[inline(never)]
-    pub(super) fn free_sized_run(&self, first: usize, leaves: usize) -> Result<(), FreeError> {
-        if let Some((head, order)) = self.cut_run(first, leaves) {
-            let _transit = self.transit();
-            if self.take_head(head) {
-                self.free_cut(first, leaves, order);
-                self.count_freed(leaves, 1);
-                return Ok(());
-            }
-        }
-        let head = self.sized_head(first, leaves)?;
-        self.free_run(head, leaves)
-    }
-
-    /// As `has_block`, for a block that need not be one piece.
-    #[inline(never)]
-    pub(super) fn has_run(&self, first: usize, leaves: usize) -> bool {
-        self.cut_run(first, leaves).is_some() || self.sized_head(first, leaves).is_ok()
-    }
-
-    /// Takes the head of a run away from the tree, and with it the run (T2, T3): of several
-    /// callers only one succeeds.
-    fn take_head(&self, head: Block) -> bool {
-        let (word, shift) = self.node(head);
-        let taken = word.update(|old| {
-            (node::state(old, shift) == HEAD).then_some(node::with_state(old, shift, NONE))
-        });
-        taken.is_ok()
-    }
-
-    /// The head of the run of exactly `leaves` leaves at `first`, if it is marked as one that was
-    /// cut from a block of the next power of two, and the order of that block.
-    fn cut_run(&self, first: usize, leaves: usize) -> Option<(Block, Order)> {
-        let order = Order::for_leaves(leaves)?;
-        let is_candidate = first.trailing_zeros() >= order.get()
-            && order.get() <= self.geometry.top
-            && leaves < order.leaves()
-            && self.holds(first, leaves);
-        if !is_candidate {
-            return None;
-        }
-        // Its pieces fall in order, so each is a lower half, with the mark behind it in its word.
-        let (mut at, mut left, mut piece) = (first, leaves, HEAD);
-        while left != 0 {
-            let block = Block::containing(Order::largest(left), at);
-            let (word, shift) = self.node(block);
-            let word = word.load();
-            left -= block.order().leaves();
-            let goes_on = node::state(word, shift + 2) == CONT;
-            if node::state(word, shift) != piece || goes_on != (left != 0) {
-                return None;
-            }
-            at = block.end();
-            piece = CONT;
-        }
-        Some((Block::containing(order.down(), first), order))
-    }
-
-    /// Gives up the leaves of a run whose head is taken, together with what was given back when it
-    /// was cut from a block of `order`; where that is not free any more, piece by piece.
-    fn free_cut(&self, first: usize, leaves: usize, order: Order) {
-        let (last, lowest) = (first + leaves - 1, leaves.trailing_zeros());
-        for level in Order::range(lowest, order.get() - 1) {
-            let block = Block::containing(level, last);
-            let (word, shift) = self.node(block);
-            if block.is_upper() {
-                word.clear((NODE | NODE << 2) << (shift - 2));
-            } else if level.get() == lowest {
-                word.clear(NODE << shift);
-            }
-        }
-        // Only now: what is given up may merge with others' blocks into a node that was marked.
-        for level in Order::range(lowest, order.get() - 1) {
-            let block = Block::containing(level, last);
-            if !block.is_upper() && !self.claim(block.buddy(), NONE) {
-                self.give_back(first, block.end());
-                return;
-            }
-        }
-        self.insert_active(Block::containing(order, first));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::block::Block;
 use super::error::AllocError;
-use super::node::NONE;
+use super::node::{HEAD, NONE};
 use super::order::Order;
 use super::policy::Policy;
 use super::word::Storage;
@@ -112,7 +112,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let order = size.max(constraints.align);
         let attempt = || self.claim_within(order, &constraints.range).ok_or(());
         let taken = self.insist(0, attempt).map_err(|()| self.refusal(leaves))?;
-        self.carve(taken.block, leaves);
+        self.carve(taken.block, leaves, HEAD);
         self.count_used(leaves, 1);
         Ok(taken.block.first())
     }

@@ -1,0 +1,199 @@
+//! Detaching an allocated block from the tree, to free it, to change it or to attach it again.
+//!
+//! Whoever changes the `HEAD` of a block to `NONE` has *detached* it: of several callers that want to
+//! free, resize or keep one block, one succeeds. In the counters a detached block is allocated.
+
+use super::Tree;
+use super::block::Block;
+use super::bulk::Row;
+use super::error::FreeError;
+use super::node::{self, CONT, HEAD, NODE, NONE};
+use super::order::Order;
+use super::policy::Policy;
+use super::word::{Storage, Word};
+
+impl<S: Storage, P: Policy> Tree<S, P> {
+    /// Whether an allocated block of exactly `leaves` leaves starts at leaf `first`.
+    #[inline]
+    pub(crate) fn has_block(&self, first: usize, leaves: usize) -> bool {
+        let head = self.head_of(first, leaves);
+        head.is_some_and(|head| self.state(head) == HEAD && self.goes_on_to(head, leaves))
+    }
+
+    /// Detaches the allocated block of exactly `leaves` leaves at leaf `first`, if there is one; says
+    /// whether there was.
+    pub(crate) fn detach(&self, first: usize, leaves: usize) -> bool {
+        let Some(head) = self.head_of(first, leaves) else { return false };
+        if self.state(head) != HEAD || !self.goes_on_to(head, leaves) {
+            return false;
+        }
+        let (word, shift) = self.node(head);
+        let taken = word.update(|old| {
+            (node::state(old, shift) == HEAD).then_some(node::with_state(old, shift, NONE))
+        });
+        if taken.is_err() {
+            return false;
+        }
+        // Since the look at what is behind the head others may have freed it, and allocated another.
+        if <S::Word as Word>::SHARED && !self.goes_on_to(head, leaves) {
+            word.set(HEAD << shift);
+            return false;
+        }
+        true
+    }
+
+    /// Undoes [`Self::detach`].
+    pub(crate) fn reattach(&self, first: usize, leaves: usize) {
+        if let Some(head) = self.head_of(first, leaves) {
+            let (word, shift) = self.node(head);
+            word.set(HEAD << shift);
+        }
+    }
+
+    /// Frees a detached block.
+    pub(crate) fn free_detached(&self, first: usize, leaves: usize) {
+        let _transit = self.transit();
+        match Order::for_leaves(leaves) {
+            Some(order) if first.trailing_zeros() >= order.get() => {
+                if leaves == order.leaves() {
+                    self.insert_active(Block::containing(order, first));
+                } else {
+                    self.free_cut(first, leaves, order);
+                }
+            }
+            _ => {
+                self.unmark_run(first, first + leaves);
+                self.give_back(first, first + leaves);
+            }
+        }
+        self.count_freed(leaves, 1);
+    }
+
+    /// Frees a block of `leaves` leaves that need not be one piece.
+    #[inline(never)]
+    pub(super) fn free_sized_run(&self, first: usize, leaves: usize) -> Result<(), FreeError> {
+        if self.detach(first, leaves) {
+            self.free_detached(first, leaves);
+            return Ok(());
+        }
+        Err(self.why_not_sized(first, leaves))
+    }
+
+    /// Detaches those blocks of a row, all allocated, that nobody else has detached: their bits.
+    pub(crate) fn detach_row(&self, row: Row) -> usize {
+        let (word, heads, spread) = self.heads(row);
+        let detached = word.update(|old| {
+            let found = node::heads(old) & heads;
+            (found != 0).then_some(old & !(found * HEAD))
+        });
+        let found = detached.map_or(0, |old| node::heads(old) & heads);
+        (0..spread).fold(found >> self.first_shift(row), |bits, _| node::packed(bits))
+    }
+
+    /// Undoes [`Self::detach_row`].
+    pub(crate) fn reattach_row(&self, row: Row) {
+        let (word, heads, _) = self.heads(row);
+        word.set(heads * HEAD);
+    }
+
+    /// Frees the detached blocks of a row.
+    pub(crate) fn free_row(&self, row: Row) {
+        let _transit = self.transit();
+        let count = row.blocks.count_ones() as usize;
+        if row.is_whole() {
+            let (word, heads, _) = self.heads(row);
+            word.set(heads * node::FREE);
+            self.count_free(row.order, count);
+            self.settle_or_activate(row.order, row.number >> 1);
+        } else {
+            for node in row.nodes() {
+                self.free_cut(row.first_leaf::<S::Word>(node), row.leaves, row.order);
+            }
+        }
+        self.count_freed(row.leaves * count, count);
+    }
+
+    /// Where the lowest head of a whole row lies in its word.
+    fn first_shift(&self, row: Row) -> u32 {
+        let half = <S::Word as Word>::BITS / 2;
+        if row.is_whole() && row.number & 1 == 1 { half } else { 0 }
+    }
+
+    /// The word that has the heads of a row, the lower bits of their nodes, and how often the row's
+    /// bits are spread to these: blocks of one piece are half a word of nodes, of runs that were cut
+    /// the first pieces are every other node of a word of the order below.
+    fn heads(&self, row: Row) -> (&S::Word, usize, u32) {
+        let nodes = node::unpacked(row.blocks);
+        if row.is_whole() {
+            (self.word_of(row.order, row.number >> 1), nodes << self.first_shift(row), 1)
+        } else {
+            (self.word_of(row.order.down(), row.number), node::unpacked(nodes), 2)
+        }
+    }
+
+    /// The block that is the first piece of `leaves` leaves from leaf `first` on, if the tree has it.
+    #[inline]
+    fn head_of(&self, first: usize, leaves: usize) -> Option<Block> {
+        if leaves == 0 || !self.holds(first, leaves) {
+            return None;
+        }
+        let order = Order::largest_at_start(first, first + leaves);
+        (order.get() <= self.geometry.top).then(|| Block::containing(order, first))
+    }
+
+    /// Whether the run with this head has `leaves` leaves, as far as its other nodes tell.
+    #[inline]
+    fn goes_on_to(&self, head: Block, leaves: usize) -> bool {
+        if leaves == head.order().leaves() {
+            return !self.continues(head);
+        }
+        let first = head.first();
+        match Order::for_leaves(leaves) {
+            Some(order) if first.trailing_zeros() >= order.get() => self.is_cut(head, leaves),
+            _ => self.run_leaves(head) == Some(leaves),
+        }
+    }
+
+    /// The same of a run that was cut from a block of the next power of two. Its pieces fall in order,
+    /// so each is a lower half, with the mark behind it in its word.
+    fn is_cut(&self, head: Block, leaves: usize) -> bool {
+        let (mut at, mut left, mut is_head) = (head.first(), leaves, true);
+        while left != 0 {
+            let block = Block::containing(Order::largest(left), at);
+            let (word, shift) = self.node(block);
+            let word = word.load();
+            left -= block.order().leaves();
+            let goes_on = node::state(word, shift + 2) == CONT;
+            if goes_on != (left != 0) || !(is_head || node::state(word, shift) == CONT) {
+                return false;
+            }
+            at = block.end();
+            is_head = false;
+        }
+        true
+    }
+
+    /// Gives up the leaves of a run that is detached, together with what was given back when it was cut
+    /// from a block of `order`; where that is not free any more, piece by piece.
+    fn free_cut(&self, first: usize, leaves: usize, order: Order) {
+        let (last, lowest) = (first + leaves - 1, leaves.trailing_zeros());
+        for level in Order::range(lowest, order.get() - 1) {
+            let block = Block::containing(level, last);
+            let (word, shift) = self.node(block);
+            if block.is_upper() {
+                word.clear((NODE | NODE << 2) << (shift - 2));
+            } else if level.get() == lowest {
+                word.clear(NODE << shift);
+            }
+        }
+        // Only now: what is given up may merge with others' blocks into a node that was marked.
+        for level in Order::range(lowest, order.get() - 1) {
+            let block = Block::containing(level, last);
+            if !block.is_upper() && !self.claim(block.buddy(), NONE) {
+                self.give_back(first, block.end());
+                return;
+            }
+        }
+        self.insert_active(Block::containing(order, first));
+    }
+}
