@@ -1,11 +1,12 @@
 //! From the firmware's memory map to managed frames, without a heap.
 
+use super::Frames;
 use super::address::{Frame, PhysicalAddress};
 use super::error::BootstrapError;
 use super::map::{MemoryKind, MemoryRange, UsableRanges};
+use super::pool::Pool;
 use super::zone::Zone;
-use super::{Frames, ZoneTree};
-use crate::tree::{Policy, Tree, Word};
+use crate::tree::{Policy, Word};
 use core::iter::{Chain, Map};
 use core::ops::Range;
 
@@ -88,7 +89,7 @@ impl<I: Iterator<Item = MemoryRange> + Clone, const ZONES: usize> Bootstrap<I, Z
         for zone in 0..ZONES {
             let Some(span) = self.span::<FRAME_SIZE>(zone) else { continue };
             is_empty = false;
-            match Tree::<&mut [W], P>::metadata_words(span.clone()) {
+            match Pool::<W, P>::words(span.clone()) {
                 usize::MAX => return Err(BootstrapError::TooLarge { frames: span }),
                 more => words += more,
             }
@@ -131,27 +132,27 @@ impl<I: Iterator<Item = MemoryRange> + Clone, const ZONES: usize> Bootstrap<I, Z
         let too_few = BootstrapError::Storage { needed, given };
         let (changing, mut words) =
             words.split_at_mut_checked(super::hotplug::WORDS).ok_or(too_few.clone())?;
-        let mut trees = [const { None }; ZONES];
-        for (zone, tree) in trees.iter_mut().enumerate() {
+        let mut pools = [const { None }; ZONES];
+        for (zone, pool) in pools.iter_mut().enumerate() {
             let Some(span) = self.span::<FRAME_SIZE>(zone) else { continue };
-            let own = Tree::<&mut [W], P>::metadata_words(span.clone());
+            let own = Pool::<W, P>::words(span.clone());
             let (storage, rest) = words.split_at_mut_checked(own).ok_or(too_few.clone())?;
             words = rest;
-            *tree = Some(self.plant::<W, P, FRAME_SIZE>(zone, storage, span, &metadata)?);
+            *pool = Some(self.plant::<W, P, FRAME_SIZE>(zone, storage, span, &metadata)?);
         }
-        Ok(Frames { zones: self.zones, trees, metadata, changing })
+        Ok(Frames { zones: self.zones, pools, metadata, changing })
     }
 
-    /// The tree of a zone, with all frames free that are usable and not metadata.
+    /// A zone's pool, with all frames free that are usable and not metadata.
     fn plant<'m, W: Word, P: Policy, const FRAME_SIZE: usize>(
         &self,
         zone: usize,
         storage: &'m mut [W],
         span: Range<usize>,
         metadata: &Range<usize>,
-    ) -> Result<ZoneTree<'m, W, P>, BootstrapError> {
+    ) -> Result<Pool<'m, W, P>, BootstrapError> {
         let too_large = BootstrapError::TooLarge { frames: span.clone() };
-        let tree = Tree::reserved_zeroed(storage, span).map_err(|_| too_large)?;
+        let pool = Pool::new(storage, span).ok_or(too_large)?;
         for usable in self.usable_frames::<FRAME_SIZE>(zone) {
             let below = usable.start..usable.end.min(metadata.start);
             let above = usable.start.max(metadata.end)..usable.end;
@@ -159,10 +160,10 @@ impl<I: Iterator<Item = MemoryRange> + Clone, const ZONES: usize> Bootstrap<I, Z
             let parts = if is_apart { [usable, 0..0] } else { [below, above] };
             for part in parts.iter().filter(|part| !part.is_empty()) {
                 // Inside the span, reserved, and no part of another range: this cannot fail.
-                let _ = tree.release(part.start, part.len());
+                let _ = pool.tree().release(part.start, part.len());
             }
         }
-        Ok(tree)
+        Ok(pool)
     }
 
     fn check_zones(&self) -> Result<(), BootstrapError> {

@@ -1,8 +1,8 @@
 //! Freeing, in whole and in part, checked.
 
+use super::Frames;
 use super::address::Frame;
 use super::error::{FreeError, FreeManyError};
-use super::{Frames, one};
 use crate::tree::{self, Order, Policy, Word};
 
 /// Freeing.
@@ -15,8 +15,8 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     /// If no allocated block of one frame starts there; nothing has changed then.
     #[inline]
     pub fn free_one(&self, frame: Frame<FRAME_SIZE>) -> Result<(), FreeError> {
-        let tree = self.managed_tree(frame)?;
-        one::give(tree, frame.number()).map_err(Self::free_error)
+        let pool = self.managed_pool(frame)?;
+        pool.give(frame.number(), 1).map_err(Self::free_error)
     }
 
     /// Frees the block that starts at a frame, and returns how many frames it had.
@@ -24,7 +24,7 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     /// # Errors
     /// If no allocated block starts there; nothing has changed then.
     pub fn free(&self, first: Frame<FRAME_SIZE>) -> Result<usize, FreeError> {
-        self.managed_tree(first)?.free(first.number()).map_err(Self::free_error)
+        self.managed_pool(first)?.give_all(first.number()).map_err(Self::free_error)
     }
 
     /// Frees the block of `count` frames that starts at a frame.
@@ -32,10 +32,7 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     /// # Errors
     /// If no allocated block of exactly that size starts there; nothing has changed then.
     pub fn free_sized(&self, first: Frame<FRAME_SIZE>, count: usize) -> Result<(), FreeError> {
-        if count == 1 {
-            return self.free_one(first);
-        }
-        self.managed_tree(first)?.free_sized(first.number(), count).map_err(Self::free_error)
+        self.managed_pool(first)?.give(first.number(), count).map_err(Self::free_error)
     }
 
     /// Frees `count` frames of an allocated block. What is left of it before and behind them stays
@@ -44,7 +41,7 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     /// # Errors
     /// If the frames are not all inside one allocated block; nothing has changed then.
     pub fn free_part(&self, first: Frame<FRAME_SIZE>, count: usize) -> Result<(), FreeError> {
-        self.managed_tree(first)?.free_part(first.number(), count).map_err(Self::free_error)
+        self.managed_pool(first)?.give_part(first.number(), count).map_err(Self::free_error)
     }
 
     /// Frees blocks of `2^order` frames each, in turn. O(orders + summary levels) for each.
@@ -86,7 +83,7 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
         count: usize,
         each: usize,
     ) -> Result<usize, FreeError> {
-        self.managed_tree(first)?.divide(first.number(), count, each).map_err(Self::free_error)
+        self.managed_pool(first)?.divide(first.number(), count, each).map_err(Self::free_error)
     }
 
     #[cold]

@@ -1,9 +1,10 @@
 //! Memory that comes and goes while the frames are in use.
 
+use super::Frames;
 use super::address::{Frame, PhysicalAddress};
 use super::bootstrap::clip;
 use super::error::RangeError;
-use super::{Frames, ZoneTree};
+use super::pool::Pool;
 use crate::tree::{self, Kind, Policy, Word};
 use core::ops::Range;
 
@@ -39,14 +40,17 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
         if !overlap.is_empty() {
             return Err(RangeError::Metadata { address: Self::address(overlap.start) });
         }
-        self.change(&frames, |tree, part| {
-            tree.release(part.start, part.len()).map_err(|error| match error {
-                tree::RangeError::NotReserved { leaf } => {
-                    RangeError::Managed { address: Self::address(leaf) }
-                }
-                other => Self::range_error(other),
-            })
-        })
+        let _turn = self.turn_for(&frames)?;
+        for (pool, part) in self.parts(&frames) {
+            if let Some(frame) = Self::first_managed(pool, &part) {
+                return Err(RangeError::Managed { address: Self::address(frame) });
+            }
+        }
+        for (pool, part) in self.parts(&frames) {
+            // They were just seen to be reserved, and it is this call's turn to change that.
+            let _ = pool.tree().release(part.start, part.len());
+        }
+        Ok(frames.len())
     }
 
     /// Removes memory: all frames that have a byte in the range, which must all be free; returns how
@@ -73,46 +77,52 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     /// If a frame is in use, with the block in the way, or not managed; nothing has changed then.
     pub fn remove(&self, range: Range<PhysicalAddress>) -> Result<usize, RangeError> {
         let frames = Frame::<FRAME_SIZE>::touched(&range);
-        self.change(&frames, |tree, part| {
-            tree.reserve(part.start, part.len()).map_err(|error| match error {
-                tree::RangeError::Occupied { leaf } => Self::obstacle(tree, leaf),
-                other => Self::range_error(other),
-            })
-        })
+        let _turn = self.turn_for(&frames)?;
+        for (done, (pool, part)) in self.parts(&frames).enumerate() {
+            let reserved = pool.insist(|tree| tree.reserve(part.start, part.len()));
+            if let Err(error) = reserved {
+                for (pool, part) in self.parts(&frames).take(done) {
+                    // This call has reserved them.
+                    let _ = pool.tree().release(part.start, part.len());
+                }
+                let occupied = match error {
+                    tree::RangeError::Occupied { leaf } => leaf,
+                    _ => part.start,
+                };
+                return Err(Self::obstacle(pool, occupied));
+            }
+        }
+        Ok(frames.len())
     }
 
-    /// Makes a change of free to reserved frames, or back, in all zones or in none.
-    fn change(
-        &self,
-        frames: &Range<usize>,
-        change: impl Fn(&ZoneTree<'_, W, P>, &Range<usize>) -> Result<(), RangeError>,
-    ) -> Result<usize, RangeError> {
+    /// The right to add and remove these frames, of all of which there is metadata.
+    fn turn_for(&self, frames: &Range<usize>) -> Result<Turn<'_, W>, RangeError> {
         if frames.is_empty() {
             return Err(RangeError::ZeroSize);
         }
         self.check_recorded(frames)?;
-        let _turn = self.turn()?;
-        let parts = || self.parts(frames);
-        for (done, (tree, part)) in parts().enumerate() {
-            if let Err(error) = change(tree, &part) {
-                for (tree, part) in parts().take(done) {
-                    // What was just changed: one of the two undoes it.
-                    let _ = tree
-                        .release(part.start, part.len())
-                        .or_else(|_| tree.reserve(part.start, part.len()));
-                }
-                return Err(error);
+        self.turn()
+    }
+
+    /// The first frame of a zone's part of a range that is not reserved.
+    fn first_managed(pool: &Pool<'_, W, P>, part: &Range<usize>) -> Option<usize> {
+        let mut at = part.start;
+        while at < part.end {
+            match pool.tree().extent_at(at) {
+                Some(extent) if extent.kind == Kind::Reserved => at = extent.end(),
+                _ => return Some(at),
             }
         }
-        Ok(frames.len())
+        None
     }
 
     /// The zones that have some of the frames, with their part of them.
     fn parts(
         &self,
         frames: &Range<usize>,
-    ) -> impl Iterator<Item = (&ZoneTree<'_, W, P>, Range<usize>)> {
-        let parts = self.trees.iter().flatten().map(|tree| (tree, clip(frames, &tree.range())));
+    ) -> impl Iterator<Item = (&Pool<'_, W, P>, Range<usize>)> {
+        let parts =
+            self.pools.iter().flatten().map(|pool| (pool, clip(frames, &pool.tree().range())));
         parts.filter(|(_, part)| !part.is_empty())
     }
 
@@ -128,26 +138,15 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     }
 
     /// Why a frame cannot be removed.
-    fn obstacle(tree: &ZoneTree<'_, W, P>, leaf: usize) -> RangeError {
+    fn obstacle(pool: &Pool<'_, W, P>, leaf: usize) -> RangeError {
         let address = Self::address(leaf);
-        match tree.extent_at(leaf) {
+        match pool.settled().extent_at(leaf) {
             Some(extent) if extent.kind == Kind::Reserved => RangeError::NotManaged { address },
             Some(extent) if extent.kind == Kind::Used => {
                 RangeError::InUse { address: Self::address(extent.first), frames: extent.leaves }
             }
             // Freed in between.
             _ => RangeError::InUse { address, frames: 1 },
-        }
-    }
-
-    fn range_error(error: tree::RangeError) -> RangeError {
-        match error {
-            tree::RangeError::OutOfRange { first: leaf, .. }
-            | tree::RangeError::Occupied { leaf }
-            | tree::RangeError::NotReserved { leaf } => {
-                RangeError::NoMetadata { address: Self::address(leaf) }
-            }
-            _ => RangeError::ZeroSize,
         }
     }
 

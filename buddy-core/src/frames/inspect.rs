@@ -1,8 +1,9 @@
 //! Looking at the frames: what is where, and whether all is well.
 
 use super::address::{Frame, PhysicalAddress};
+use super::pool::Pool;
 use super::{Frames, Zone};
-use crate::tree::{Extent, Invalid, Kind, Policy, Tree, Word};
+use crate::tree::{Extent, Invalid, Kind, Policy, Word};
 use core::ops::Range;
 
 /// Frames that belong together: a free block, an allocated block, or reserved frames.
@@ -51,13 +52,14 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn walk(&self) -> impl Iterator<Item = Stretch<FRAME_SIZE>> {
-        self.trees.iter().flatten().flat_map(|tree| tree.walk()).map(Stretch::from)
+        let trees = self.pools.iter().flatten().map(Pool::settled);
+        trees.flat_map(|tree| tree.walk()).map(Stretch::from)
     }
 
     /// What a frame belongs to; `None` where there is no metadata. O(orders).
     #[must_use]
     pub fn stretch_at(&self, frame: Frame<FRAME_SIZE>) -> Option<Stretch<FRAME_SIZE>> {
-        let tree = self.tree_of(frame.number())?;
+        let tree = self.pool_of(frame.number())?.settled();
         tree.extent_at(frame.number()).map(Stretch::from)
     }
 
@@ -66,6 +68,6 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     /// # Errors
     /// The first breach found, in frame numbers.
     pub fn validate(&self) -> Result<(), Invalid> {
-        self.trees.iter().flatten().try_for_each(Tree::validate)
+        self.pools.iter().flatten().try_for_each(|pool| pool.settled().validate())
     }
 }

@@ -1,9 +1,10 @@
 //! Requests with conditions: addresses, alignments, boundaries, as devices have them.
 
+use super::Frames;
 use super::address::{Frame, PhysicalAddress};
 use super::bootstrap::clip;
 use super::error::AllocError;
-use super::{Frames, ZoneTree};
+use super::pool::Pool;
 use crate::tree::{self, Constraints, Order, Policy, Word};
 use core::ops::Range;
 
@@ -106,19 +107,21 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
             }
         }
         let within = Frame::<FRAME_SIZE>::inside(range);
-        self.search(*frames, |tree| {
-            let here = clip(&within, &tree.range());
+        self.search(*frames, |pool| {
+            let whole = pool.tree().range();
+            let here = clip(&within, &whole);
             if here.is_empty() {
                 return None;
             }
-            Some(if here != tree.range() {
-                tree.allocate_within(*frames, &Constraints::new().align(align).range(here))
+            Some(if here != whole {
+                let constraints = Constraints::new().align(align).range(here);
+                pool.insist(|tree| tree.allocate_within(*frames, &constraints))
             } else if align > size {
-                tree.allocate_aligned(*frames, align)
+                pool.insist(|tree| tree.allocate_aligned(*frames, align))
             } else if align > Order::MIN || boundary.is_some() {
-                tree.allocate_exact(*frames)
+                pool.insist(|tree| tree.allocate_exact(*frames))
             } else {
-                tree.allocate_anywhere(*frames)
+                pool.take(*frames)
             })
         })
     }
@@ -136,18 +139,18 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     pub(super) fn search(
         &self,
         frames: usize,
-        attempt: impl Fn(&ZoneTree<'_, W, P>) -> Option<Result<usize, tree::AllocError>>,
+        attempt: impl Fn(&Pool<'_, W, P>) -> Option<Result<usize, tree::AllocError>>,
     ) -> Result<Frame<FRAME_SIZE>, AllocError> {
         let mut refusal = AllocError::NoZone;
         let mut largest_free = 0;
         // Whether a higher zone was in question.
         let mut is_fallback = false;
-        for (zone, tree) in self.highest_first() {
+        for (zone, pool) in self.highest_first() {
             let kept = if is_fallback { zone.kept() } else { 0 };
-            if kept > 0 && tree.free_leaves() < frames.saturating_add(kept) {
+            if kept > 0 && pool.tree().free_leaves() < frames.saturating_add(kept) {
                 continue;
             }
-            match attempt(tree) {
+            match attempt(pool) {
                 Some(Ok(first)) => return Ok(Frame::new(first)),
                 Some(Err(error)) => {
                     if let tree::AllocError::OutOfMemory { largest_free: here, .. } = error {

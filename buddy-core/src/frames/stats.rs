@@ -2,7 +2,7 @@
 
 use super::Frames;
 use super::zone::Zone;
-use crate::tree::{Order, Policy, Statistics as TreeStatistics, Tree, Word};
+use crate::tree::{Order, Policy, Statistics as TreeStatistics, Word};
 use core::fmt;
 
 /// The zones in figures, in frames.
@@ -63,7 +63,8 @@ impl ZoneStatistics {
         self.tree.used()
     }
 
-    /// The most frames that were allocated at one time.
+    /// The most frames that were out of the tree at one time: allocated, or at rest in the magazine for
+    /// the next request.
     #[must_use]
     pub const fn peak(&self) -> usize {
         self.tree.peak()
@@ -155,22 +156,24 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     #[must_use]
     pub fn statistics(&self) -> Statistics<ZONES> {
         let zones = core::array::from_fn(|zone| {
-            let tree = self.trees[zone].as_ref()?;
-            let (zone, tree) = (self.zones[zone], tree.statistics());
+            let pool = self.pools[zone].as_ref()?;
+            let (zone, tree) = (self.zones[zone], pool.settled().statistics());
             Some(ZoneStatistics { zone, tree, max_order: MAX_ORDER })
         });
         Statistics { zones }
     }
 
-    /// Free frames of all zones. O(zones).
+    /// Free frames of all zones. O(rows of their magazines).
     #[must_use]
     pub fn free_frames(&self) -> usize {
-        self.trees.iter().flatten().map(Tree::free_leaves).sum()
+        let pools = self.pools.iter().flatten();
+        pools.map(|pool| pool.tree().free_leaves() + pool.resting()).sum()
     }
 
-    /// Allocated frames of all zones. O(zones).
+    /// Allocated frames of all zones. O(rows of their magazines).
     #[must_use]
     pub fn used_frames(&self) -> usize {
-        self.trees.iter().flatten().map(Tree::used).sum()
+        let pools = self.pools.iter().flatten();
+        pools.map(|pool| pool.tree().used().saturating_sub(pool.resting())).sum()
     }
 }

@@ -1,6 +1,7 @@
 //! Page frames against a naive model: nasty memory maps, random calls, misuse, threads.
 
 mod calls;
+mod magazine;
 mod maps;
 mod misuse;
 mod model;

@@ -10,7 +10,8 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 
 const THREADS: usize = 4;
-const FRAMES: usize = 5000;
+/// So many that freed frames rest in magazines.
+const FRAMES: usize = 40_000;
 const STEPS: usize = 15_000;
 
 /// Frames with a hole and a range that comes and goes.
