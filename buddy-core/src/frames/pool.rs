@@ -102,10 +102,17 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
     /// Allocates blocks of an order, and returns how many.
     pub(super) fn take_many(&self, order: Order, out: &mut [usize]) -> usize {
         let mut had = 0;
-        self.supply().insist(|| {
-            had += self.tree.allocate_many(order, &mut out[had..]);
-            (had == out.len()).then_some(())
-        });
+        while had < out.len() {
+            let Some(first) = self.take_supplied(order.leaves()) else { break };
+            out[had] = first;
+            had += 1;
+        }
+        if had < out.len() {
+            self.supply().insist(|| {
+                had += self.tree.allocate_many(order, &mut out[had..]);
+                (had == out.len()).then_some(())
+            });
+        }
         had
     }
 
