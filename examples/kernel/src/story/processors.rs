@@ -3,7 +3,7 @@
 use super::interrupts;
 use super::stress::Worker;
 use crate::heap::HEAP;
-use crate::machine::boot::Boot;
+use crate::machine::boot::{self, Boot};
 use crate::machine::cpu::{CPUS, MOST};
 use crate::machine::serial::say;
 use crate::machine::smp::{RUNNING, STACK_FRAMES, Trampoline};
@@ -16,7 +16,7 @@ use core::sync::atomic::{
 };
 use x86_64::instructions::{hlt, interrupts::disable};
 
-/// What each processor does.
+/// What each processor does; a run that is told to be `long` takes twenty times as many.
 const STEPS: usize = 60_000;
 
 static MAY_START: AtomicBool = AtomicBool::new(false);
@@ -91,7 +91,8 @@ extern "C" fn processor_main(number: usize) -> ! {
 fn work(number: usize, count: usize) {
     let mut worker = Worker::new(number as u64);
     interrupts::start();
-    for _ in 0..STEPS {
+    let steps = if boot::is_told("long") { 20 * STEPS } else { STEPS };
+    for _ in 0..steps {
         worker.step();
     }
     WORKING.fetch_add(1, Release);
