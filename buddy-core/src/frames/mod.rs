@@ -51,7 +51,9 @@
 //! # Many CPUs, interrupts, locks
 //!
 //! Over [`Atomic`](crate::Atomic) words [`Frames`] is `Sync`: all CPUs and their interrupt handlers
-//! call it with no lock, and no call waits for another. Over [`Plain`](crate::Plain) words it is for
+//! call it with no lock, and no call waits for another. Frames that are freed rest with their size in a
+//! magazine, of which each CPU has a lane, so that most calls change one word; they count as free, and
+//! are merged before a request is refused. Over [`Plain`](crate::Plain) words it is for
 //! one CPU, or for a lock of yours round it: `Mutex<Frames<'static, Plain>>` with any mutex; one that
 //! interrupt handlers take has to disable interrupts.
 //!
@@ -77,6 +79,8 @@
 //! - **F2** The frames of the metadata are reserved for good.
 //! - **F3** Only these frames change their trees: the words are borrowed exclusively.
 
+#![deny(unsafe_code)]
+
 mod address;
 mod bootstrap;
 mod error;
@@ -84,6 +88,7 @@ mod free;
 mod hotplug;
 mod inspect;
 mod map;
+#[expect(unsafe_code)]
 mod place;
 mod pool;
 mod request;

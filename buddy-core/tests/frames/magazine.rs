@@ -3,10 +3,10 @@
 use buddy_core::frames::{
     Bootstrap, Frame, Frames, FreeError, MemoryKind, MemoryRange, PhysicalAddress,
 };
-use buddy_core::{Atomic, Kind, Lazy, Order, Plain, Policy, Word};
+use buddy_core::{Atomic, Atomic32, Kind, Lazy, Order, Plain, Plain32, Policy, Word};
 
-/// 256 MiB above 4 GiB, in one zone.
-const START: usize = 1 << 20;
+/// 256 MiB in one zone, from 256 MiB on.
+const START: usize = 1 << 16;
 const COUNT: usize = 1 << 16;
 
 struct FourCpus;
@@ -25,21 +25,16 @@ fn with_frames<W: Word, P: Policy>(call: impl FnOnce(&Frames<'_, W, P>)) {
     assert_eq!(frames.validate(), Ok(()));
 }
 
-/// Runs with every kind of word and policy.
-fn everywhere(
-    one: impl FnOnce(&Frames<'_, Plain, Lazy>),
-    many: impl FnOnce(&Frames<'_, Atomic, FourCpus>),
-) {
-    with_frames(one);
-    with_frames(many);
-}
-
+/// Runs each with every kind of word, for one CPU and many.
 macro_rules! on_every_kind {
     ($($check:ident as $name:ident),+ $(,)?) => {
         $(
             #[test]
             fn $name() {
-                everywhere($check, $check);
+                with_frames::<Plain, Lazy>($check);
+                with_frames::<Plain32, Lazy>($check);
+                with_frames::<Atomic, FourCpus>($check);
+                with_frames::<Atomic32, FourCpus>($check);
             }
         )+
     };
