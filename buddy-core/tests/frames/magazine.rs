@@ -125,11 +125,10 @@ fn frees<W: Word, P: Policy>(frames: &Frames<'_, W, P>) {
     let refused = FreeError::AlreadyFree { address: eight.address() };
     assert_eq!(frames.free_sized(eight, 7), Err(refused));
     assert_eq!(frames.split(eight, 8, 2), Err(refused));
-    assert_eq!(frames.free_one(inside), Err(FreeError::AlreadyFree { address: inside.address() }));
-    assert_eq!(
-        frames.free_part(inside, 1),
-        Err(FreeError::AlreadyFree { address: inside.address() })
-    );
+    let refused = FreeError::AlreadyFree { address: inside.address() };
+    assert_eq!(frames.free_one(inside), Err(refused));
+    assert_eq!(frames.free_part(inside, 1), Err(refused));
+    assert_eq!(frames.free_part(inside, 6), Err(refused));
 }
 
 fn parts<W: Word, P: Policy>(frames: &Frames<'_, W, P>) {
@@ -138,11 +137,15 @@ fn parts<W: Word, P: Policy>(frames: &Frames<'_, W, P>) {
         for _ in 0..3 {
             let block = frames.allocate_exact(count).unwrap();
             assert_eq!(frames.split(block, count, 1), Ok(count));
+            assert!(frames.free_sized(block, count).is_err());
             for page in 0..count {
                 frames.free_one(block.saturating_add(page)).unwrap();
             }
             let block = frames.allocate_exact(count).unwrap();
             frames.free_part(block.saturating_add(1), 1).unwrap();
+            // The magazine must not take it for the block that it was.
+            let wrong = FreeError::WrongSize { address: block.address(), given: count, actual: 1 };
+            assert_eq!(frames.free_sized(block, count), Err(wrong));
             assert_eq!(frames.free(block), Ok(1));
             if count > 2 {
                 assert_eq!(frames.free(block.saturating_add(2)), Ok(count - 2));
@@ -168,6 +171,10 @@ fn exhaustion<W: Word, P: Policy>(frames: &Frames<'_, W, P>) {
         assert_eq!((many, had), (COUNT / 2, COUNT));
         frames.free_many(Order::MIN, &pages[..had]).unwrap();
         rest(frames);
+        let blocks: Vec<Frame> = (0..100).map(|_| frames.allocate_exact(4).unwrap()).collect();
+        for block in blocks {
+            frames.free_sized(block, 4).unwrap();
+        }
         assert_eq!(frames.allocate_many(Order::MIN, &mut pages), COUNT);
         frames.free_many(Order::MIN, &pages[..COUNT]).unwrap();
     }
