@@ -1,6 +1,6 @@
 //! Where blocks come from and go to: the magazine, then the tree.
 
-use crate::class::Class;
+use crate::class::{Class, Classes};
 use crate::magazine::{Backing, Kept, Magazine, Shape};
 use crate::tree::{Policy, Row, Storage, Tree, Word};
 use core::ops::Range;
@@ -79,13 +79,10 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// Takes a block of the class that rests anywhere, or stocks a row from the tree; `None` if blocks
     /// of the class do not rest now.
     pub(crate) fn take_or_stock(self, class: Class) -> Option<Supplied> {
-        if !self.magazine().has(class) || !self.is_small(class) {
-            return None;
-        }
         if let Some(first) = self.magazine().take_marked(Self::cpu(), class) {
             return Some(Supplied { first, fresh: 0..0 });
         }
-        if self.magazine().is_short() {
+        if !self.magazine().has(class) || !self.is_small(class) || self.magazine().is_short() {
             return None;
         }
         // The blocks are in this call's hands until they rest.
@@ -124,7 +121,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
 
     #[inline(never)]
     fn mark(self, first: usize, leaves: usize) -> bool {
-        let class = Class::holding(leaves - 1, P::PRECISION);
+        let class = Classes::<P>::holding(leaves - 1);
         let _transit = self.tree.transit();
         self.magazine().mark(first, class, self.tree);
         true
@@ -132,11 +129,12 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
 
     #[inline(never)]
     fn give_slow(self, first: usize, leaves: usize) -> bool {
-        let class = Class::holding(leaves - 1, P::PRECISION);
-        // What has no row is no member of one; among threads that may have changed by then.
-        if !self.magazine().has(class)
-            || !<S::Word as Word>::SHARED && !self.magazine().has_row(first, class)
-        {
+        let class = Classes::<P>::holding(leaves - 1);
+        if !self.magazine().has(class) {
+            return self.tree.free_sized(first, leaves).is_ok();
+        }
+        // What has no row is no member of one, and nobody else makes it one meanwhile.
+        if !<S::Word as Word>::SHARED && !self.magazine().has_row(first, class) {
             return self.tree.free_sized(first, leaves).is_ok();
         }
         // The block is in this call's hands, and so is what the magazine gives away for it.

@@ -1,7 +1,7 @@
 //! Blocks at addresses: the supply's, or the tree's where alignment or shortage asks for more.
 
 use super::Heap;
-use crate::class::Class;
+use crate::class::{Class, Classes};
 use crate::supply::Supply;
 use crate::tree::{Policy, Storage, Tree};
 use core::sync::atomic::Ordering::Relaxed;
@@ -34,10 +34,12 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 
     #[inline(never)]
     fn take_slow(&self, tree: &Tree<S, P>, leaves: usize, align: usize) -> Option<usize> {
-        let class = Class::holding(leaves - 1, P::PRECISION);
+        let class = Classes::<P>::holding(leaves - 1);
         if self.is_natural(class, align) {
             if let Some(supplied) = self.supply(tree).take_or_stock(class) {
-                self.hand_out(tree, &supplied.fresh);
+                if !supplied.fresh.is_empty() {
+                    self.hand_out(tree, &supplied.fresh);
+                }
                 return Some(supplied.first);
             }
         }
@@ -65,15 +67,11 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         align: usize,
         is_natural: bool,
     ) -> Option<usize> {
-        let taken = if is_natural { tree.allocate_exact(leaves).ok() } else { None };
-        if taken.is_some() {
-            return taken;
+        if align <= MIN_BLOCK {
+            return tree.try_anywhere(leaves);
         }
-        if align > MIN_BLOCK {
-            return self.allocate_aligned(tree, leaves, align);
-        }
-        // The last resort is not aligned by nature.
-        tree.allocate_anywhere(leaves).ok()
+        let taken = if is_natural { tree.try_exact(leaves) } else { None };
+        taken.or_else(|| self.allocate_aligned(tree, leaves, align))
     }
 
     /// Gives back a block that turned out not to be aligned, because a region was added whose numbers

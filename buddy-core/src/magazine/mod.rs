@@ -175,44 +175,40 @@ impl<'w, W: Word> Magazine<'w, W> {
         if !self.has(class) {
             return None;
         }
-        // From the lane's own word of marks on, and in that from the lane's own way on.
-        let area = self.area(class)?;
-        let (bits, words) = (W::BITS as usize, area.mark_words::<W>());
-        let start = self.lane(cpu) * (area.mask + 1) / self.shape.lanes;
-        let own = [(start / bits, !0 << (start % bits)), (start / bits, !(!0 << (start % bits)))];
-        let others = (1..words).map(|next| ((start / bits + next) % words, !0));
-        let searches = core::iter::once(own[0]).chain(others).chain(core::iter::once(own[1]));
-        for (word, mask) in searches {
-            let taken = self.take_marked_in(cpu, class, area, word, mask);
-            if taken.is_some() {
-                return taken;
+        let (area, hint) = (self.area(class)?, self.hint(cpu, class)?);
+        let (bits, nodes) = (W::BITS as usize, State::<W>::NODES as usize);
+        let words = area.mark_words::<W>();
+        // From the marks of the row on that the lane used last: each lane began at its own.
+        let last = (hint.load() / nodes) & area.mask;
+        let mut word = last / bits;
+        for _ in 0..words {
+            let index = self.take_marked_in(area, word, last);
+            if let Some(index) = index {
+                hint.store(index);
+                return Some(index << class.natural);
             }
+            word = if word + 1 == words { 0 } else { word + 1 };
         }
         None
     }
 
-    /// The same among the ways that one word of marks stands for, as far as the mask has them.
+    /// The same among the rows that one word of marks stands for: the number of a block.
     #[inline]
-    fn take_marked_in(
-        &self,
-        cpu: usize,
-        class: Class,
-        area: Area,
-        word: usize,
-        mask: usize,
-    ) -> Option<usize> {
+    fn take_marked_in(&self, area: Area, word: usize, last: usize) -> Option<usize> {
         let marks = self.words.get(area.marks::<W>() + word)?;
-        let mut left = marks.load() & mask;
+        let mut left = marks.load();
         while left != 0 {
             let bit = left.trailing_zeros() as usize;
             left &= left - 1;
-            let row = self.words.get(area.row(word * W::BITS as usize + bit))?;
+            let way = word * W::BITS as usize + bit;
+            let row = self.words.get(area.row(way))?;
             if let Ok(old) = row::take(row) {
-                let index = Self::lowest(old);
-                self.hint(cpu, class)?.store(index);
-                return Some(index << class.natural);
+                return Some(Self::lowest(old));
             }
-            Self::unmark(row, marks, bit);
+            // Where the lane took its last block something will soon rest again.
+            if way != last {
+                Self::unmark(row, marks, bit);
+            }
         }
         None
     }

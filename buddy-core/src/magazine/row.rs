@@ -24,7 +24,7 @@ impl<W: Word> State<W> {
     /// The row's mark is set. Without it, whoever lays a block here has to set the mark.
     pub(super) const MARKED: usize = 1 << (W::BITS - 2);
     const TAG_SHIFT: u32 = 2 * Self::NODES;
-    const TAGS: usize = (Self::BUSY - 1 & !Self::MARKED) >> Self::TAG_SHIFT << Self::TAG_SHIFT;
+    const TAGS: usize = ((Self::BUSY - 1) & !Self::MARKED) >> Self::TAG_SHIFT << Self::TAG_SHIFT;
     /// Numbers of groups that have a tag are smaller.
     pub(super) const NUMBERS: usize = (Self::TAGS >> Self::TAG_SHIFT) + 1;
 

@@ -114,8 +114,13 @@ impl Shape {
         for index in 0..self.classes {
             let mask = self.ways_of(index, precision) - 1;
             let rows = at + Area { rows: 0, mask }.mark_words::<W>();
-            if let Some(record) = words.get(self.record(index, self.lanes)) {
-                record.store(rows << (W::BITS / 2) | mask);
+            let record = words.get(self.record(index, self.lanes)..).unwrap_or(&[]);
+            if let [area, hints @ ..] = record {
+                area.store(rows << (W::BITS / 2) | mask);
+                for (lane, hint) in hints.iter().take(self.lanes).enumerate() {
+                    let way = lane * (mask + 1) / self.lanes;
+                    hint.store(way * State::<W>::NODES as usize);
+                }
             }
             at += self.room::<W>(index, precision);
         }

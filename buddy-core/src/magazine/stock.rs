@@ -96,14 +96,14 @@ impl<'w, W: Word> Magazine<'w, W> {
                 // Whoever is short of memory may have looked at the marks before.
                 marks.clear(1 << bit);
                 row.clear(State::<W>::MARKED);
-                self.empty(row, class, tree);
+                Self::empty(row, class, tree);
             }
         }
     }
 
     /// Gives what rests in a row to the tree; says whether it could: not if another call is at it, or
     /// has detached a block.
-    fn empty(&self, row: &W, class: Class, tree: &impl Backing) -> bool {
+    fn empty(row: &W, class: Class, tree: &impl Backing) -> bool {
         let Some(order) = Order::new(class.natural) else { return false };
         let busy = State::<W>::BUSY;
         let seized = row.update(|old| (old & State::<W>::RESTING != 0).then_some(old | busy));
@@ -150,7 +150,7 @@ impl<'w, W: Word> Magazine<'w, W> {
             if let Some(row) = self.words.get(area.row(word * W::BITS as usize + bit)) {
                 marks.clear(1 << bit);
                 row.clear(State::<W>::MARKED);
-                if !self.empty(row, class, tree) {
+                if !Self::empty(row, class, tree) {
                     // Another call is at it.
                     Self::set_mark(row, marks, bit);
                 }

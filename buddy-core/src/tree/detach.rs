@@ -87,7 +87,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             (found != 0).then_some(old & !(found * HEAD))
         });
         let found = detached.map_or(0, |old| node::heads(old) & heads);
-        (0..spread).fold(found >> self.first_shift(row), |bits, _| node::packed(bits))
+        (0..spread).fold(found >> Self::first_shift(row), |bits, _| node::packed(bits))
     }
 
     /// Undoes [`Self::detach_row`].
@@ -114,7 +114,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// Where the lowest head of a whole row lies in its word.
-    fn first_shift(&self, row: Row) -> u32 {
+    fn first_shift(row: Row) -> u32 {
         let half = <S::Word as Word>::BITS / 2;
         if row.is_whole() && row.number & 1 == 1 { half } else { 0 }
     }
@@ -125,7 +125,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     fn heads(&self, row: Row) -> (&S::Word, usize, u32) {
         let nodes = node::unpacked(row.blocks);
         if row.is_whole() {
-            (self.word_of(row.order, row.number >> 1), nodes << self.first_shift(row), 1)
+            (self.word_of(row.order, row.number >> 1), nodes << Self::first_shift(row), 1)
         } else {
             (self.word_of(row.order.down(), row.number), node::unpacked(nodes), 2)
         }
@@ -174,26 +174,33 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// Gives up the leaves of a run that is detached, together with what was given back when it was cut
-    /// from a block of `order`; where that is not free any more, piece by piece.
+    /// from a block of `order`; where that is not free any more, piece by piece. One change of one
+    /// word for each order below.
     fn free_cut(&self, first: usize, leaves: usize, order: Order) {
         let (last, lowest) = (first + leaves - 1, leaves.trailing_zeros());
+        // Where the leaves end that are the caller's and have a neighbour that is not.
+        let mut stuck = None;
         for level in Order::range(lowest, order.get() - 1) {
             let block = Block::containing(level, last);
-            let (word, shift) = self.node(block);
             if block.is_upper() {
+                // Here is a piece, or the mark behind one, or nothing any more.
+                let (word, shift) = self.node(block);
                 word.clear((NODE | NODE << 2) << (shift - 2));
+            } else if stuck.is_some() || !self.claim(block.buddy(), NONE) {
+                if level.get() == lowest {
+                    let (word, shift) = self.node(block);
+                    word.clear(NODE << shift);
+                }
+                stuck = stuck.or(Some(block.end()));
             } else if level.get() == lowest {
+                let (word, shift) = self.node(block);
                 word.clear(NODE << shift);
             }
         }
         // Only now: what is given up may merge with others' blocks into a node that was marked.
-        for level in Order::range(lowest, order.get() - 1) {
-            let block = Block::containing(level, last);
-            if !block.is_upper() && !self.claim(block.buddy(), NONE) {
-                self.give_back(first, block.end());
-                return;
-            }
+        match stuck {
+            Some(end) => self.give_back(first, end),
+            None => self.insert_active(Block::containing(order, first)),
         }
-        self.insert_active(Block::containing(order, first));
     }
 }

@@ -165,9 +165,19 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let bits = <S::Word as Word>::BITS as usize;
         let base = self.record(order)[record::SUMMARY].load();
         let lowest = self.word(base.wrapping_add(number / bits) & max_value::<S::Word>());
-        if (lowest.load() >> (number % bits) & 1 == 1) != has_free {
-            let place = Place { words: self.nodes(order), is_nodes: true, number };
-            self.update_summary(place, has_free);
+        let bit = 1 << (number % bits);
+        if (lowest.load() & bit != 0) == has_free {
+            return;
+        }
+        // The first step of `update_summary`, which mostly is the only one.
+        let old = if has_free { lowest.set(bit) } else { lowest.clear(bit) };
+        let now = node::free_nodes(self.word_of(order, number).reread()) != 0;
+        let (is_alone, words) = (old & !bit == 0, || self.nodes(order));
+        if now != has_free {
+            self.update_summary(Place { words: words(), is_nodes: true, number }, now);
+        } else if is_alone {
+            let words = words().summary::<S::Word>();
+            self.update_summary(Place { words, is_nodes: false, number: number / bits }, has_free);
         }
     }
 

@@ -252,13 +252,14 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// [`AllocError::TooLarge`], [`AllocError::OutOfMemory`]; nothing has changed then.
     #[inline]
     pub fn allocate(&self, order: Order) -> Result<usize, AllocError> {
-        match self.obtain(order, HEAD) {
-            Some(taken) => {
-                self.count_used(order.leaves(), 1);
-                Ok(taken.block.first())
-            }
-            None => Err(self.refusal(order.leaves())),
-        }
+        self.try_order(order).ok_or_else(|| self.refusal(order.leaves()))
+    }
+
+    #[inline]
+    fn try_order(&self, order: Order) -> Option<usize> {
+        let taken = self.obtain(order, HEAD)?;
+        self.count_used(order.leaves(), 1);
+        Some(taken.block.first())
     }
 
     /// Frees the block that starts at leaf `first` and returns its size in leaves.

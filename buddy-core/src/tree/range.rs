@@ -56,10 +56,13 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// # Errors
     /// As [`Self::allocate_exact`]; with many gaps, also where one would do that was not looked at.
     pub fn allocate_anywhere(&self, leaves: usize) -> Result<usize, AllocError> {
-        self.allocate_exact(leaves).or_else(|error| match error {
-            AllocError::OutOfMemory { .. } => self.allocate_in_gap(leaves).ok_or(error),
-            _ => Err(error),
-        })
+        self.try_anywhere(leaves).ok_or_else(|| self.refuse_size(leaves))
+    }
+
+    /// As [`Self::allocate_anywhere`]; without asking why, if there is no place.
+    #[inline]
+    pub(crate) fn try_anywhere(&self, leaves: usize) -> Option<usize> {
+        self.try_exact(leaves).or_else(|| self.allocate_in_gap(leaves))
     }
 
     /// How many free blocks of an order [`Self::allocate_anywhere`] looks around.
@@ -76,12 +79,31 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 let Some(block) = self.find(order, from) else { break };
                 from = block.index() + 1;
                 let first = self.gap_start(block);
-                if self.allocate_at(first, leaves).is_ok() {
-                    return Some(first);
+                // A look first: what is claimed in vain is merged again.
+                if self.are_free(first, leaves) {
+                    let _transit = self.transit();
+                    if self.claim_range(first, first + leaves).is_ok() {
+                        self.mark_run(first, first + leaves);
+                        self.count_used(leaves, 1);
+                        return Some(first);
+                    }
                 }
             }
         }
         None
+    }
+
+    /// Whether the leaves are free now.
+    fn are_free(&self, first: usize, leaves: usize) -> bool {
+        let end = first.saturating_add(leaves);
+        let mut at = first;
+        while at < end && end <= self.end() {
+            match self.free_block_containing(at) {
+                Some(block) => at = block.end(),
+                None => return false,
+            }
+        }
+        at >= end
     }
 
     /// Where the free leaves begin that a free block is the end of.
@@ -89,11 +111,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let mut first = block.first();
         // Free blocks side by side rise in order, then fall: fewer than two an order.
         while first > self.geometry.first {
-            let highest = first.trailing_zeros().min(self.geometry.top);
-            let before = Order::range(0, highest)
-                .map(|order| Block::containing(order, first - 1))
-                .find(|before| self.state(*before) == FREE);
-            match before {
+            match self.free_block_containing(first - 1) {
                 Some(before) => first = before.first(),
                 None => break,
             }

@@ -37,14 +37,14 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// block of the next power of two); nothing has changed then.
     #[inline]
     pub fn allocate_exact(&self, leaves: usize) -> Result<usize, AllocError> {
-        let Some(order) = Order::for_leaves(leaves) else {
-            return Err(self.refuse_size(leaves));
-        };
-        if leaves == order.leaves() {
-            self.allocate(order)
-        } else {
-            self.allocate_run(leaves, order)
-        }
+        self.try_exact(leaves).ok_or_else(|| self.refuse_size(leaves))
+    }
+
+    /// As [`Self::allocate_exact`]; without asking why, if there is no block.
+    #[inline]
+    pub(crate) fn try_exact(&self, leaves: usize) -> Option<usize> {
+        let order = Order::for_leaves(leaves)?;
+        if leaves == order.leaves() { self.try_order(order) } else { self.try_run(leaves, order) }
     }
 
     /// Allocates exactly `leaves` leaves at a multiple of the larger of `align` and the next power
@@ -73,7 +73,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if align <= order {
             return self.allocate_exact(leaves);
         }
-        self.allocate_run(leaves, align)
+        self.try_run(leaves, align).ok_or_else(|| self.refusal(leaves))
     }
 
     /// How many leaves the block that starts at leaf `first` has. O(orders).
@@ -94,11 +94,11 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.run_leaves(head).ok_or(FreeError::Reserved { leaf: first })
     }
 
-    fn allocate_run(&self, leaves: usize, order: Order) -> Result<usize, AllocError> {
-        let taken = self.obtain(order, NONE).ok_or_else(|| self.refusal(leaves))?;
+    fn try_run(&self, leaves: usize, order: Order) -> Option<usize> {
+        let taken = self.obtain(order, NONE)?;
         self.carve(taken.block, leaves, HEAD);
         self.count_used(leaves, 1);
-        Ok(taken.block.first())
+        Some(taken.block.first())
     }
 
     #[cold]
