@@ -28,7 +28,7 @@ use core::ops::Range;
 /// let bootstrap = Bootstrap::new(map).zones([Zone::DMA, Zone::NORMAL]).reserve([kernel]);
 ///
 /// // In words of the program's; `place` finds them in the map itself.
-/// let mut words = [const { Plain::zero() }; 5000];
+/// let mut words = [const { Plain::zero() }; 10_000];
 /// let frames: Frames<Plain, Lazy, 2> = bootstrap.build_in(&mut words)?;
 /// assert_eq!(frames.free_frames(), 0x9f + 0xf000 - 0x82);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -115,20 +115,20 @@ fn frees<W: Word, P: Policy>(frames: &Frames<'_, W, P>) {
         assert_eq!(frames.split(page, 1, 1), Err(refused));
         assert_eq!(frames.free_sized(page, 2), Err(refused));
     }
-    let eight = frames.allocate_exact(8).unwrap();
-    let inside = eight.saturating_add(3);
-    let wrong = FreeError::WrongSize { address: eight.address(), given: 7, actual: 8 };
-    assert_eq!(frames.free_sized(eight, 7), Err(wrong));
-    let not_start = FreeError::NotStart { address: inside.address(), block: eight.address() };
+    let four = frames.allocate_exact(4).unwrap();
+    let inside = four.saturating_add(1);
+    let wrong = FreeError::WrongSize { address: four.address(), given: 3, actual: 4 };
+    assert_eq!(frames.free_sized(four, 3), Err(wrong));
+    let not_start = FreeError::NotStart { address: inside.address(), block: four.address() };
     assert_eq!(frames.free_one(inside), Err(not_start));
-    frames.free_sized(eight, 8).unwrap();
-    let refused = FreeError::AlreadyFree { address: eight.address() };
-    assert_eq!(frames.free_sized(eight, 7), Err(refused));
-    assert_eq!(frames.split(eight, 8, 2), Err(refused));
+    frames.free_sized(four, 4).unwrap();
+    let refused = FreeError::AlreadyFree { address: four.address() };
+    assert_eq!(frames.free_sized(four, 3), Err(refused));
+    assert_eq!(frames.split(four, 4, 2), Err(refused));
     let refused = FreeError::AlreadyFree { address: inside.address() };
     assert_eq!(frames.free_one(inside), Err(refused));
     assert_eq!(frames.free_part(inside, 1), Err(refused));
-    assert_eq!(frames.free_part(inside, 6), Err(refused));
+    assert_eq!(frames.free_part(inside, 4), Err(refused));
 }
 
 fn parts<W: Word, P: Policy>(frames: &Frames<'_, W, P>) {

@@ -7,5 +7,6 @@ pub(crate) mod interrupts;
 pub(crate) mod memory;
 pub(crate) mod processors;
 pub(crate) mod proof;
+mod race;
 mod random;
 mod stress;

@@ -1,7 +1,7 @@
 //! All processors allocate, free, and hand frames to each other, each interrupted by its timer.
 
-use super::interrupts;
 use super::stress::Worker;
+use super::{interrupts, race};
 use crate::heap::HEAP;
 use crate::machine::boot::{self, Boot};
 use crate::machine::cpu::{CPUS, MOST};
@@ -89,6 +89,7 @@ extern "C" fn processor_main(number: usize) -> ! {
 
 /// A processor's work; it ends only when all have come so far, so that nothing stays in the mailbox.
 fn work(number: usize, count: usize) {
+    race::run(number, count);
     let mut worker = Worker::new(number as u64);
     interrupts::start();
     let steps = if boot::is_told("long") { 20 * STEPS } else { STEPS };
