@@ -28,9 +28,9 @@ images="$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu"
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 
-# boots PROFILE MEMORY CPUS
+# boots PROFILE MEMORY CPUS [WORD]
 boots() {
-    if ! MEMORY="$2" CPUS="$3" ./boot.sh "$images/$1/kernel" >"$log" 2>&1 ||
+    if ! MEMORY="$2" CPUS="$3" ./boot.sh "$images/$1/kernel" "${4:-}" >"$log" 2>&1 ||
         ! grep -qx "$3 of them: $(($3 - 1)) started at 0x.*" "$log" ||
         ! grep -qx "Nothing was lost." "$log"; then
         cat "$log"
@@ -63,6 +63,8 @@ boots release 1G 1
 boots release 3G 2
 boots release 6G 4
 boots debug 64M 2
+# With interrupts between any two instructions.
+STEP=1 boots release 64M 1 slow
 
 fails leak "frames were lost" "the kernel failed"
 fails double "the second free: AlreadyFree" "the kernel failed"
