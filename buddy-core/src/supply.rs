@@ -66,7 +66,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     }
 
     /// Whether blocks of the class are so small that they are not in the way when they rest.
-    fn is_small(self, class: Class) -> bool {
+    pub(crate) fn is_small(self, class: Class) -> bool {
         class.leaves <= self.tree.free_leaves() / FREE_FOR_A_BLOCK
     }
 
@@ -142,7 +142,8 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         if !self.tree.detach(first, leaves) {
             return false;
         }
-        if self.is_small(class) && self.magazine().adopt(first, class, self.tree) {
+        let may_rest = self.is_small(class) || self.magazine().is_idle(class);
+        if may_rest && self.magazine().adopt(first, class, self.tree) {
             return true;
         }
         let is_held = self.magazine().forget(first, class);
@@ -150,6 +151,19 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
             self.tree.free_detached(first, leaves);
         } else {
             self.tree.reattach(first, leaves);
+        }
+        is_held
+    }
+
+    /// As [`Self::give`], of a block that became too small: if it is large, it merges with what is
+    /// behind it, into which the next one may grow.
+    pub(crate) fn give_outgrown(self, first: usize, class: Class) -> bool {
+        if self.is_small(class) {
+            return self.give(first, class);
+        }
+        let is_held = self.detach(first, class);
+        if is_held {
+            self.tree.free_detached(first, class.leaves);
         }
         is_held
     }

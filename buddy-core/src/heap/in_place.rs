@@ -223,15 +223,33 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        let block = self.allocate(new)?;
+        let block = self.allocate_to_grow(new)?;
         let kept = old.size().min(new.size());
         // SAFETY: two different blocks of this heap, which do not overlap (H2, H3) and have at
         // least `kept` bytes each (H4) of memory that may be read and written (H1).
         unsafe { block.cast::<u8>().copy_from_nonoverlapping(ptr, kept) };
-        // SAFETY: the caller does not use the old block any more.
-        match unsafe { self.deallocate(ptr, old) } {
-            Ok(()) => Ok(block),
-            Err(error) => Err(self.undo(block, new, error)),
+        if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
+            if self.supply(tree).give_outgrown(first, Self::class(old)) {
+                return Ok(block);
+            }
+        }
+        Err(self.undo(block, new, self.why_not(ptr, old)))
+    }
+
+    /// As [`Self::allocate`], for a block that is likely to grow again: a large one comes from the tree,
+    /// cut from a block of which the rest is free.
+    fn allocate_to_grow(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        let class = Self::class(layout);
+        match &self.tree {
+            Some(tree) if !self.supply(tree).is_small(class) => {
+                let first = self.take_large(tree, class, layout.align());
+                let first = first.ok_or_else(|| self.refusal(layout))?;
+                self.hand_out(tree, &(first..first + class.leaves));
+                let start = self.start_of(tree, first, class, layout.align());
+                let start = start.ok_or_else(|| self.refusal(layout))?;
+                Ok(NonNull::slice_from_raw_parts(start, class.leaves * MIN_BLOCK))
+            }
+            _ => self.allocate(layout),
         }
     }
 

@@ -222,6 +222,18 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     #[inline(always)]
     fn take_at(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<NonNull<u8>> {
         let first = self.take(tree, class, align)?;
+        self.start_of(tree, first, class, align)
+    }
+
+    /// The pointer to a block that was just allocated, or to another if that is not aligned.
+    #[inline(always)]
+    fn start_of(
+        &self,
+        tree: &Tree<S, P>,
+        first: usize,
+        class: Class,
+        align: usize,
+    ) -> Option<NonNull<u8>> {
         let start = self.regions.pointer_to(first)?;
         if align > MIN_BLOCK && start.addr().get() & (align - 1) != 0 {
             let first = self.realign(tree, first, class, align)?;

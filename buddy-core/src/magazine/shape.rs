@@ -12,8 +12,8 @@ use crate::class::Class;
 use crate::tree::{Order, Word};
 use core::ops::Range;
 
-/// Blocks rest that are at most 1/1024 of the range.
-const ORDERS_BELOW_TOP: u32 = 10;
+/// Blocks rest that are at most 1/512 of the range.
+const ORDERS_BELOW_TOP: u32 = 9;
 /// With more significant bits there are more classes than a magazine is worth.
 const MOST_PRECISION: u32 = 4;
 /// `log2` of the rows of a class.
@@ -225,7 +225,7 @@ mod tests {
             }
         }
         assert!(Shape::fitting::<Plain>(0, 10_000, top(22), 9, 1).is_none());
-        assert!(Shape::fitting::<Plain>(0, 10_000, top(9), 3, 1).is_none());
+        assert!(Shape::fitting::<Plain>(0, 10_000, top(8), 3, 1).is_none());
     }
 
     #[test]

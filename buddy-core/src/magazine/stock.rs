@@ -21,6 +21,22 @@ impl<'w, W: Word> Magazine<'w, W> {
         })
     }
 
+    /// Whether no block of the class rests, as far as the marks tell. O(ways).
+    pub(crate) fn is_idle(&self, class: Class) -> bool {
+        let Some(area) = self.area(class) else { return false };
+        let rests = |way: usize| {
+            let row = self.words.get(area.row(way));
+            row.is_some_and(|row| row.load() & State::<W>::RESTING != 0)
+        };
+        (0..area.mark_words::<W>()).all(|word| {
+            let mut left = self.words.get(area.marks::<W>() + word).map_or(0, Word::load);
+            while left != 0 && !rests(word * W::BITS as usize + left.trailing_zeros() as usize) {
+                left &= left - 1;
+            }
+            left == 0
+        })
+    }
+
     /// How many blocks of the class the lane should take from the tree at once.
     pub(crate) fn appetite(&self, cpu: usize, class: Class) -> usize {
         self.stock_of(cpu, class).map_or(0, Word::load).max(1)

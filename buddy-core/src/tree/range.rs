@@ -62,7 +62,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// As [`Self::allocate_anywhere`]; without asking why, if there is no place.
     #[inline]
     pub(crate) fn try_anywhere(&self, leaves: usize) -> Option<usize> {
-        self.try_exact(leaves).or_else(|| self.allocate_in_gap(leaves))
+        let taken = self.try_exact(leaves).or_else(|| self.allocate_in_gap(leaves));
+        // What was left unmerged is in no gap yet.
+        taken.or_else(|| self.insist(0, || self.allocate_in_gap(leaves).ok_or(())).ok())
     }
 
     /// How many free blocks of an order [`Self::allocate_anywhere`] looks around.
