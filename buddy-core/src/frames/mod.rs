@@ -1,7 +1,7 @@
 //! Page frames: a kernel's physical memory, from the firmware's memory map on.
 //!
 //! [`Frames`] hands out frame numbers. It never touches the memory that it manages, but for the part
-//! that holds its metadata: 4 bits a frame, placed in the map itself before there is a heap.
+//! that holds its metadata: 4.3 bits a frame, placed in the map itself before there is a heap.
 //!
 //! ```text
 //!   firmware's map ---> Bootstrap ---> Frames        one_ frame, 2^k, n, at, within: Request
