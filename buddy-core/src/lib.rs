@@ -75,6 +75,7 @@ extern crate alloc;
 
 #[forbid(unsafe_code)]
 mod class;
+pub mod frames;
 pub mod heap;
 #[forbid(unsafe_code)]
 mod magazine;

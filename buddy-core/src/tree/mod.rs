@@ -24,6 +24,7 @@ mod block;
 mod build;
 mod bulk;
 mod detach;
+mod divide;
 mod error;
 mod extent;
 #[cfg(test)]

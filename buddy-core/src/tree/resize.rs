@@ -7,7 +7,7 @@ use super::node::HEAD;
 use super::order::Order;
 use super::policy::Policy;
 use super::word::{Storage, Word};
-use super::{Kind, Tree};
+use super::{Extent, Kind, Tree};
 
 impl<S: Storage, P: Policy> Tree<S, P> {
     /// Grows the block of `old` leaves at leaf `first` to `new` leaves, into free leaves behind it,
@@ -121,17 +121,25 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if leaves == extent.leaves {
             return self.free_sized(first, leaves);
         }
+        if !self.detach(extent.first, extent.leaves) {
+            return Err(FreeError::AlreadyFree { leaf: first });
+        }
+        self.free_part_detached(&extent, first, leaves);
+        Ok(())
+    }
+
+    /// As [`Self::free_part`], of a block that is detached; what is left of it is attached then.
+    pub(crate) fn free_part_detached(&self, block: &Extent, first: usize, leaves: usize) {
         let _transit = self.transit();
         let end = first + leaves;
-        self.unmark_run(extent.first, extent.end());
-        self.mark_run(extent.first, first);
-        self.mark_run(end, extent.end());
-        self.give_back(first, end);
+        self.unmark_run(block.first, block.end());
         self.header()[header::USED].sub(leaves);
-        if extent.first < first && end < extent.end() {
+        if block.first < first && end < block.end() {
             self.header()[header::BLOCKS].add(1);
         }
-        Ok(())
+        self.mark_run(block.first, first);
+        self.mark_run(end, block.end());
+        self.give_back(first, end);
     }
 
     /// The head of the block of exactly `leaves` leaves at leaf `first`.

@@ -1,0 +1,221 @@
+//! A zone's frames: a tree, and before it a magazine, where frames that were freed rest, so that each
+//! CPU takes and gives most of them by one change of one word.
+//!
+//! To the tree a resting block is allocated. So whatever looks at free frames, or wants certain ones,
+//! has the resting ones given to the tree first; and a block is detached from both before it is freed
+//! in part or divided. What is refused while something rests is attempted again while nothing does.
+
+use crate::class::{Class, Classes};
+use crate::magazine::Shape;
+use crate::supply::Supply;
+use crate::tree::{AllocError, FreeError, Kind, Order, Policy, Tree, Word};
+use core::ops::Range;
+
+/// The frames of a zone: the leaves of the tree have the frames' numbers.
+pub(super) struct Pool<'m, W: Word, P: Policy> {
+    tree: Tree<&'m mut [W], P>,
+    /// The magazine's, which lies behind the tree's own words.
+    magazine: Shape,
+}
+
+impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
+    /// The words of a pool's metadata; `usize::MAX` if it cannot span so many frames.
+    pub(super) const fn words(span: Range<usize>) -> usize {
+        let frames = span.end.saturating_sub(span.start);
+        let words = Tree::<&'m mut [W], P>::metadata_words(span);
+        if P::LAZY { words.saturating_add(Shape::words_for::<W>(frames, words)) } else { words }
+    }
+
+    /// A pool in words that hold zeros, with all frames reserved.
+    pub(super) fn new(storage: &'m mut [W], span: Range<usize>) -> Option<Self> {
+        let words = storage.len();
+        let tree = Tree::reserved_zeroed(storage, span).ok()?;
+        let at = tree.own_words();
+        let magazine = if P::LAZY {
+            Shape::fitting::<W>(at, words - at, tree.max_order(), P::PRECISION, P::CPUS)
+        } else {
+            Shape::NONE
+        };
+        let pool = Self { tree, magazine };
+        pool.supply().clear();
+        Some(pool)
+    }
+
+    /// The tree. What rests is allocated there.
+    pub(super) fn tree(&self) -> &Tree<&'m mut [W], P> {
+        &self.tree
+    }
+
+    /// The tree, in which nothing rests and everything is merged, as long as no other call frees.
+    pub(super) fn settled(&self) -> &Tree<&'m mut [W], P> {
+        self.supply().settle();
+        self.tree.settle();
+        &self.tree
+    }
+
+    #[inline(always)]
+    fn supply(&self) -> Supply<'_, &'m mut [W], P> {
+        Supply::new(&self.tree, &self.magazine)
+    }
+
+    /// The class of blocks of exactly so many frames.
+    #[inline(always)]
+    fn class(frames: usize) -> Option<Class> {
+        let class = Classes::<P>::holding(frames.checked_sub(1)?);
+        (class.leaves == frames).then_some(class)
+    }
+
+    /// Frames that rest. O(rows of the magazine).
+    pub(super) fn resting(&self) -> usize {
+        self.supply().resting()
+    }
+
+    /// Whether the block of so many frames at a frame, which is allocated to the tree, rests.
+    fn rests(&self, first: usize, frames: usize) -> bool {
+        Self::class(frames).is_some_and(|class| self.supply().rests(first, class))
+    }
+
+    /// Takes a block that rests, or that the tree stocks the magazine with.
+    #[inline(always)]
+    fn take_supplied(&self, frames: usize) -> Option<usize> {
+        let (supply, class) = (self.supply(), Self::class(frames)?);
+        supply.take(class).or_else(|| Some(supply.take_or_stock(class)?.first))
+    }
+
+    /// Allocates a block of an order.
+    #[inline]
+    pub(super) fn take_block(&self, order: Order) -> Result<usize, AllocError> {
+        match self.take_supplied(order.leaves()) {
+            Some(first) => Ok(first),
+            None => self.insist(|tree| tree.allocate(order)),
+        }
+    }
+
+    /// Allocates contiguous frames, anywhere.
+    pub(super) fn take(&self, frames: usize) -> Result<usize, AllocError> {
+        match self.take_supplied(frames) {
+            Some(first) => Ok(first),
+            None => self.insist(|tree| tree.allocate_anywhere(frames)),
+        }
+    }
+
+    /// Allocates blocks of an order, and returns how many.
+    pub(super) fn take_many(&self, order: Order, out: &mut [usize]) -> usize {
+        let mut had = 0;
+        while had < out.len() {
+            let Some(first) = self.take_supplied(order.leaves()) else { break };
+            out[had] = first;
+            had += 1;
+        }
+        if had < out.len() {
+            self.supply().insist(|| {
+                had += self.tree.allocate_many(order, &mut out[had..]);
+                (had == out.len()).then_some(())
+            });
+        }
+        had
+    }
+
+    /// Attempts something in the tree; if it is refused, once more while nothing rests.
+    pub(super) fn insist<T, E>(
+        &self,
+        attempt: impl Fn(&Tree<&'m mut [W], P>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut last = None;
+        self.supply().insist(|| {
+            let result = attempt(&self.tree);
+            let is_done = result.is_ok();
+            last = Some(result);
+            is_done.then_some(())
+        });
+        last.unwrap_or_else(|| attempt(&self.tree))
+    }
+
+    /// Frees the block of so many frames at a frame.
+    #[inline]
+    pub(super) fn give(&self, first: usize, frames: usize) -> Result<(), FreeError> {
+        let is_freed = match Self::class(frames) {
+            Some(class) => self.supply().give(first, class),
+            None => return self.tree.free_sized(first, frames).map_err(|error| self.name(error)),
+        };
+        if is_freed { Ok(()) } else { Err(self.why_not(first, frames)) }
+    }
+
+    /// Frees the block at a frame, and returns how many frames it had.
+    pub(super) fn give_all(&self, first: usize) -> Result<usize, FreeError> {
+        let frames = self.tree.leaves_of(first).map_err(|error| self.name(error))?;
+        self.give(first, frames)?;
+        Ok(frames)
+    }
+
+    /// Frees a part of a block.
+    pub(super) fn give_part(&self, first: usize, frames: usize) -> Result<(), FreeError> {
+        if frames == 0 {
+            return Err(FreeError::ZeroSize);
+        }
+        let block = self.tree.extent_at(first).ok_or(FreeError::OutOfRange { leaf: first })?;
+        match block.kind {
+            Kind::Used if !self.rests(block.first, block.leaves) => {}
+            Kind::Reserved => return Err(FreeError::Reserved { leaf: first }),
+            _ => return Err(FreeError::AlreadyFree { leaf: first }),
+        }
+        let actual = block.end() - first;
+        if frames > actual {
+            return Err(FreeError::WrongSize { leaf: first, given: frames, actual });
+        }
+        if frames == block.leaves {
+            return self.give(first, frames);
+        }
+        self.detach(block.first, block.leaves)?;
+        self.tree.free_part_detached(&block, first, frames);
+        Ok(())
+    }
+
+    /// Divides a block into blocks of `each` frames, and returns how many they are.
+    pub(super) fn divide(
+        &self,
+        first: usize,
+        frames: usize,
+        each: usize,
+    ) -> Result<usize, FreeError> {
+        if each == 0 {
+            return Err(FreeError::ZeroSize);
+        }
+        self.detach(first, frames)?;
+        Ok(self.tree.divide_detached(first, frames, each))
+    }
+
+    /// Takes an allocated block out of the tree and the magazine.
+    fn detach(&self, first: usize, frames: usize) -> Result<(), FreeError> {
+        let is_detached = match Self::class(frames) {
+            Some(class) => self.supply().detach(first, class),
+            None => self.tree.detach(first, frames),
+        };
+        if is_detached { Ok(()) } else { Err(self.why_not(first, frames)) }
+    }
+
+    /// Why no block of so many frames is held at a frame.
+    #[cold]
+    fn why_not(&self, leaf: usize, given: usize) -> FreeError {
+        match self.tree.leaves_of(leaf) {
+            // It rests; or was freed in between, and allocated again.
+            Ok(actual) if actual == given => FreeError::AlreadyFree { leaf },
+            Ok(actual) => self.name(FreeError::WrongSize { leaf, given, actual }),
+            Err(error) => self.name(error),
+        }
+    }
+
+    /// The tree's error, which takes blocks that rest for allocated.
+    #[cold]
+    fn name(&self, error: FreeError) -> FreeError {
+        let (leaf, block) = match error {
+            FreeError::NotStart { leaf, block } => (leaf, block),
+            FreeError::WrongSize { leaf, .. } => (leaf, leaf),
+            other => return other,
+        };
+        match self.tree.leaves_of(block) {
+            Ok(frames) if self.rests(block, frames) => FreeError::AlreadyFree { leaf },
+            _ => error,
+        }
+    }
+}

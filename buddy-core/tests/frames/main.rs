@@ -1,0 +1,10 @@
+//! Page frames against a naive model: nasty memory maps, random calls, misuse, threads.
+
+mod calls;
+mod magazine;
+mod maps;
+mod misuse;
+mod model;
+mod placement;
+mod properties;
+mod threads;
