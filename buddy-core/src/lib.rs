@@ -6,8 +6,9 @@
 //! own, and checks every free against it.
 //!
 //! ```text
-//!   BuddyAllocator   owns its memory            | heap/   pointers, Layouts, regions:
-//!   Heap             memory that you give it    |         the only unsafe code
+//!   BuddyAllocator   owns its memory            | heap/   pointers, Layouts, regions: the unsafe
+//!   Heap             memory that you give it    |         code (and frames/place.rs)
+//!   Frames           a kernel's physical memory | frames/ memory maps, zones
 //!   ----------------------------------------------------------------------------------
 //!   Tree             leaf numbers: heap bytes,  | tree/   orders, blocks, split, merge,
 //!                    page frames, device memory |         search, runs: forbid(unsafe_code)
@@ -19,6 +20,7 @@
 //!
 //! - [`BuddyAllocator`]: a heap of its own in one line (feature `alloc`, on by default).
 //! - [`Heap`]: `Layout`s over one or several regions, from a `static`, a slice or raw memory.
+//! - [`Frames`](frames::Frames): page frames, from the firmware's memory map on.
 //! - [`Tree`]: the allocator itself, over any range of numbers. It never touches what they stand for.
 //!
 //! ```
