@@ -319,6 +319,20 @@ impl<'h, S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy, const REGIONS: 
         self.refused(ptr, layout, error, random) + 1
     }
 
+    /// Frees a former block again in two ways, while nobody allocates; returns in how many.
+    ///
+    /// # Panics
+    /// If that is not refused.
+    pub fn misuse_stale(&self, gone: Live) -> usize {
+        // Whether the memory is part of a larger free block is up to the other threads.
+        let error = FreeError::AlreadyFree { address: gone.address() };
+        // SAFETY: refused, or the assertion ends the test.
+        assert_eq!(unsafe { self.heap.free(gone.start()) }, Err(error));
+        // SAFETY: as above.
+        assert_eq!(unsafe { self.heap.deallocate(gone.start(), gone.layout()) }, Err(error));
+        2
+    }
+
     /// Frees and resizes a block with a wrong size; returns in how many ways.
     ///
     /// # Panics
