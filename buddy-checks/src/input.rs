@@ -39,7 +39,7 @@ impl<'a> Input<'a> {
             return Some(usize::from(first & 0x3F) << 8 | usize::from(second));
         }
         let power = 1_usize << (u32::from(first) % usize::BITS);
-        Some(power.wrapping_add_signed(isize::from(second.cast_signed())))
+        Some(power.wrapping_add_signed(isize::from(i8::from_ne_bytes([second]))))
     }
 
     /// A layout that may have any size and alignment there is; mostly small ones.

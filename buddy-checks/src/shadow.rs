@@ -323,6 +323,7 @@ impl<'h, S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy, const REGIONS: 
     ///
     /// # Panics
     /// If that is not refused.
+    #[must_use]
     pub fn misuse_stale(&self, gone: Live) -> usize {
         // Whether the memory is part of a larger free block is up to the other threads.
         let error = FreeError::AlreadyFree { address: gone.address() };
