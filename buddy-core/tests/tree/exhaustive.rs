@@ -169,6 +169,12 @@ fn every_call_from_every_state<W: Word, P: Policy>() {
 
 for_every_tree!(every_call_from_every_state as every_call_from_every_state_of_few_leaves);
 
+fn five_leaves<W: Word, P: Policy>() {
+    search::<W, P>(Calls::All, &[0..5, straddling(5)]);
+}
+
+for_every_tree!(five_leaves as every_call_from_every_state_of_five_leaves);
+
 #[test]
 fn every_call_from_every_state_of_six_and_seven_leaves() {
     search::<Plain32, Eager>(Calls::All, &[0..6, 2..9, straddling(6)]);
