@@ -14,6 +14,8 @@ for manifest in Cargo.toml */Cargo.toml; do
     wanted=0
     if [[ "$manifest" == Cargo.toml ]]; then
         wanted=1
+    elif grep -q '^\[workspace\]$' "$manifest"; then
+        continue # a workspace of its own, for nightly: nothing to inherit
     elif ! grep -q '^rust-version\.workspace = true$' "$manifest"; then
         echo "$manifest does not inherit rust-version" >&2
         exit 1
@@ -58,4 +60,4 @@ if ! runs && ! { fetch && runs; }; then
 fi
 echo "checking with $("$root/rustc" --version)"
 RUSTC="$root/rustc" CARGO_TARGET_DIR="$root/build" \
-    cargo check --workspace --exclude buddy-bench --features "$(ci/stable_features.sh)"
+    cargo check --workspace --exclude buddy-bench --exclude buddy-checks --features "$(ci/stable_features.sh)"
