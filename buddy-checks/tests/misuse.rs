@@ -12,7 +12,6 @@ use buddy_core::{Atomic, BuddyAllocator, Eager, FreeError, Heap, Lazy, Plain, Pl
 use std::alloc::Layout;
 use std::ops::Range;
 use std::ptr::NonNull;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const THREADS: usize = 4;
@@ -140,12 +139,40 @@ fn invalid_frees_are_told_and_change_nothing_over_atomic_words() {
     alone::<Atomic, 16, Lazy>(1 << 22);
 }
 
+/// Where threads wait for each other, unless one of them fails.
+#[derive(Default)]
+struct Meeting {
+    arrived: AtomicUsize,
+    failed: AtomicUsize,
+}
+
+impl Meeting {
+    fn wait(&self) {
+        let round = self.arrived.fetch_add(1, Ordering::AcqRel) / THREADS;
+        while self.arrived.load(Ordering::Acquire) / THREADS == round {
+            assert_eq!(self.failed.load(Ordering::Relaxed), 0, "another thread failed");
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Tells the others when a thread fails.
+struct Attendance<'m>(&'m Meeting);
+
+impl Drop for Attendance<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 /// One thread's part of a round: work and misuse side by side with the others; then, while nobody
 /// allocates, frees that are made again and again.
 fn round<P: Policy>(
     shadow: &mut Shadow<'_, &'static mut [Atomic], 16, P, 8>,
     elsewhere: NonNull<u8>,
-    nobody_allocates: &Barrier,
+    nobody_allocates: &Meeting,
     random: &mut Random,
 ) -> usize {
     let mut tried = 0;
@@ -175,16 +202,17 @@ fn together<P: Policy>(bytes: usize) {
     let another = Heap::<&mut [Plain], 16>::from_region(other.slice(0..1 << 16)).unwrap();
     let elsewhere = another.allocate(Layout::new::<u64>()).unwrap().cast::<u8>();
     let address = elsewhere.addr();
-    let (barrier, tried) = (&Barrier::new(THREADS), &AtomicUsize::new(0));
+    let (meeting, tried) = (&Meeting::default(), &AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let given = given.clone();
             scope.spawn(move || {
+                let _attendance = Attendance(meeting);
                 let mut random = Random::new(thread as u64);
                 let mut shadow = Shadow::new(heap, vec![given], false);
                 let elsewhere = NonNull::dangling().with_addr(address);
                 for _ in 0..CALLS.div_ceil(THREADS * 3000) {
-                    let count = round(&mut shadow, elsewhere, barrier, &mut random);
+                    let count = round(&mut shadow, elsewhere, meeting, &mut random);
                     tried.fetch_add(count, Ordering::Relaxed);
                 }
                 shadow.free_all();

@@ -34,16 +34,14 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// # Errors
     /// If no block starts at `ptr`.
     pub fn usable_size(&self, ptr: NonNull<u8>) -> Result<usize, FreeError> {
-        if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
-            match tree.leaves_of(first) {
-                Ok(leaves) if !self.rests(tree, first, leaves) => {
-                    return Ok(leaves * MIN_BLOCK);
-                }
-                Ok(_) => return Err(FreeError::AlreadyFree { address: ptr.addr().get() }),
-                Err(_) => {}
-            }
-        }
-        Err(self.why_no_block(ptr))
+        self.bytes_at(ptr).ok_or_else(|| self.why_no_block(ptr))
+    }
+
+    /// The size of the block that starts at `ptr` and does not rest, in bytes.
+    pub(super) fn bytes_at(&self, ptr: NonNull<u8>) -> Option<usize> {
+        let (first, tree) = (self.regions.leaf_at(ptr)?, self.tree.as_ref()?);
+        let leaves = tree.leaves_of(first).ok()?;
+        (!self.rests(tree, first, leaves)).then_some(leaves * MIN_BLOCK)
     }
 
     /// Whether `ptr` points into the heap's memory, free or not. O(`REGIONS`).

@@ -279,17 +279,18 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     #[cold]
     fn why_no_block(&self, ptr: NonNull<u8>) -> FreeError {
         let address = ptr.addr().get();
-        let extent = match (self.regions.leaf_containing(ptr), &self.tree) {
-            (Some(leaf), Some(tree)) => tree.extent_at(leaf),
-            _ => None,
+        let (Some(leaf), Some(tree)) = (self.regions.leaf_containing(ptr), &self.tree) else {
+            return FreeError::OutOfBounds { address };
         };
-        match extent.map(|extent| (extent.kind, self.regions.pointer_to(extent.first))) {
-            Some((Kind::Used, Some(block))) if self.usable_size(block).is_ok() => {
-                FreeError::NotStart { address, block: block.addr().get() }
+        let extent = tree.extent_at(leaf).filter(|extent| extent.kind == Kind::Used);
+        let start = extent.and_then(|extent| self.regions.pointer_to(extent.first));
+        match start.and_then(|start| Some((start, self.bytes_at(start)?))) {
+            // Not always so: the tree is read while others change it.
+            Some((start, bytes)) if address.wrapping_sub(start.addr().get()) < bytes => {
+                FreeError::NotStart { address, block: start.addr().get() }
             }
-            // A block that rests is allocated to the tree, but free.
-            Some((Kind::Free | Kind::Used, _)) => FreeError::AlreadyFree { address },
-            _ => FreeError::OutOfBounds { address },
+            // Free, or of a block that rests, or in the hands of another call.
+            _ => FreeError::AlreadyFree { address },
         }
     }
 }
