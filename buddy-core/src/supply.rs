@@ -120,7 +120,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// Frees the block of the class at `first`, if it is one; says whether it was.
     #[inline(always)]
     pub(crate) fn give(self, first: usize, class: Class) -> bool {
-        match self.magazine().keep(Self::cpu(), first, class) {
+        match self.magazine().keep(first, class) {
             Kept::Yes => true,
             Kept::Unmarked => self.mark(first, class.leaves),
             Kept::Before => false,

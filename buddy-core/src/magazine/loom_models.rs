@@ -69,7 +69,7 @@ impl Model {
     /// Frees a block, if it is allocated.
     fn give(&self, block: usize) -> bool {
         let (magazine, class) = (self.magazine(), Self::class());
-        match magazine.keep(0, block, class) {
+        match magazine.keep(block, class) {
             Kept::Yes => return true,
             Kept::Unmarked => {
                 magazine.mark(block, class, self);

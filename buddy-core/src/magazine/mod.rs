@@ -25,8 +25,9 @@
 //!   short of memory raises PRESSURE and empties what is marked, marks and all; from then on until
 //!   PRESSURE is 0 again, whoever lays a block to rest gives it to the tree instead of marking its row.
 //!
-//! Marks (which ways of a class have resting blocks), hints (which block a lane should take next) and
-//! stocks (how many it should take from the tree at once) may be wrong; only time is lost then.
+//! Marks (which ways of a class have resting blocks), hints (from which row a lane takes next)
+//! and stocks (how many it should take from the tree at once) may be wrong; only time is lost then.
+//! But a hint is always one of the class's own rows.
 
 #[cfg(all(test, loom))]
 mod loom_models;
@@ -80,6 +81,8 @@ pub(crate) struct Magazine<'w, W> {
 /// Where blocks may rest.
 struct Seat<'w, W> {
     row: &'w W,
+    /// Where the row lies.
+    at: usize,
     place: Place,
 }
 
@@ -103,22 +106,22 @@ impl<'w, W: Word> Magazine<'w, W> {
         if self.cpus <= 1 { 0 } else { cpu.checked_rem(self.shape.lanes).unwrap_or(0) }
     }
 
-    /// The record of a class that can rest, as far as there is one: AREA, hints, stocks.
+    /// Where the record of a class that can rest lies: AREA, hints, stocks.
     #[inline(always)]
-    fn record(&self, class: Class) -> Option<&'w [W]> {
-        let lanes = if self.cpus <= 1 { 1 } else { self.shape.lanes };
-        self.words.get(self.shape.record(class.index, lanes)..)
+    fn record(&self, class: Class) -> usize {
+        self.shape.record(class.index, if self.cpus <= 1 { 1 } else { self.shape.lanes })
     }
 
     /// Where the rows of a class lie that can rest.
     #[inline(always)]
     fn area(&self, class: Class) -> Option<Area> {
-        Some(self.shape.area::<W>(self.record(class)?.first()?.load()))
+        Some(self.shape.area::<W>(self.words.get(self.record(class))?.load()))
     }
 
+    /// The place of the row from which the lane takes blocks of a class that can rest.
     #[inline(always)]
     fn hint(&self, cpu: usize, class: Class) -> Option<&'w W> {
-        self.record(class)?.get(1 + self.lane(cpu))
+        self.words.get(self.record(class) + 1 + self.lane(cpu))
     }
 
     /// The seat of the block of the class at `first`; `None` if it is not aligned by nature, as one
@@ -141,28 +144,19 @@ impl<'w, W: Word> Magazine<'w, W> {
         if number >= State::<W>::NUMBERS {
             return None;
         }
-        let row = self.words.get(self.area(class)?.row(number))?;
-        Some(Seat { row, place: Place { tag: State::<W>::tag(number), blocks } })
+        let at = self.area(class)?.row(number);
+        let row = self.words.get(at)?;
+        Some(Seat { row, at, place: Place { tag: State::<W>::tag(number), blocks } })
     }
 
-    /// Takes a block of the class from the row that the lane used last: its first leaf.
+    /// Takes the lowest block from the row that the lane used last: its first leaf.
     #[inline(always)]
     pub(crate) fn take(&self, cpu: usize, class: Class) -> Option<usize> {
         if !self.has(class) {
             return None;
         }
-        let record = self.record(class)?;
-        let hint = record.get(1 + self.lane(cpu))?;
-        let (index, nodes) = (hint.load(), State::<W>::NODES as usize);
-        let row = self.words.get(self.shape.area::<W>(record[0].load()).row(index / nodes))?;
-        let place = Place { tag: State::<W>::tag(index / nodes), blocks: 1 << (index % nodes) };
-        let state = row.load();
-        if place.is_ready::<W>(state) && row.exchange(state, state & !place.blocks) {
-            return Some(index << class.natural);
-        }
-        let index = Self::lowest(row::take(row).ok()?);
-        hint.store(index);
-        Some(index << class.natural)
+        let row = self.words.get(self.hint(cpu, class)?.load())?;
+        Some(Self::lowest(row::take(row).ok()?) << class.natural)
     }
 
     /// The number of the lowest block that rests by a state.
@@ -178,25 +172,24 @@ impl<'w, W: Word> Magazine<'w, W> {
             return None;
         }
         let (area, hint) = (self.area(class)?, self.hint(cpu, class)?);
-        let (bits, nodes) = (W::BITS as usize, State::<W>::NODES as usize);
         let words = area.mark_words::<W>();
         // From the marks of the row on that the lane used last: each lane began at its own.
-        let last = (hint.load() / nodes) & area.mask;
-        let mut word = last / bits;
+        let last = area.way(hint.load());
+        let mut word = last / W::BITS as usize;
         for _ in 0..words {
-            let index = self.take_marked_in(area, word, last);
-            if let Some(index) = index {
-                hint.store(index);
-                return Some(index << class.natural);
+            if let Some((at, old)) = self.take_marked_in(area, word, last) {
+                hint.store(at);
+                return Some(Self::lowest(old) << class.natural);
             }
             word = if word + 1 == words { 0 } else { word + 1 };
         }
         None
     }
 
-    /// The same among the rows that one word of marks stands for: the number of a block.
+    /// The same among the rows that one word of marks stands for: where the row lies, and its state
+    /// before.
     #[inline]
-    fn take_marked_in(&self, area: Area, word: usize, last: usize) -> Option<usize> {
+    fn take_marked_in(&self, area: Area, word: usize, last: usize) -> Option<(usize, usize)> {
         let marks = self.words.get(area.marks::<W>() + word)?;
         let mut left = marks.load();
         while left != 0 {
@@ -205,7 +198,7 @@ impl<'w, W: Word> Magazine<'w, W> {
             let way = word * W::BITS as usize + bit;
             let row = self.words.get(area.row(way))?;
             if let Ok(old) = row::take(row) {
-                return Some(Self::lowest(old));
+                return Some((area.row(way), old));
             }
             // Where the lane took its last block something will soon rest again.
             if way != last {
@@ -236,16 +229,17 @@ impl<'w, W: Word> Magazine<'w, W> {
     }
 
     /// Keeps a block of the class, which the caller gives up, if it is a member of its row: of others
-    /// nothing is known. It is the next that the lane takes.
+    /// nothing is known.
     #[inline(always)]
-    pub(crate) fn keep(&self, cpu: usize, first: usize, class: Class) -> Kept {
-        let Some(Seat { row, place }) = self.seat(first, class) else { return Kept::No };
+    pub(crate) fn keep(&self, first: usize, class: Class) -> Kept {
+        let Some(Seat { row, place, .. }) = self.seat(first, class) else { return Kept::No };
         match row::lay(row, place) {
             Ok(old) => {
-                if let Some(hint) = self.hint(cpu, class) {
-                    hint.store(first >> class.natural);
+                if old & State::<W>::MARKED == 0 {
+                    Kept::Unmarked
+                } else {
+                    Kept::Yes
                 }
-                if old & State::<W>::MARKED == 0 { Kept::Unmarked } else { Kept::Yes }
             }
             Err(old) if place.rests::<W>(old) => Kept::Before,
             Err(_) => Kept::No,
@@ -255,20 +249,20 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// Whether the block of the class at `first`, if it is a member of its row, is somebody's: it does
     /// not rest.
     pub(crate) fn knows(&self, first: usize, class: Class) -> Option<bool> {
-        let Seat { row, place } = self.seat(first, class)?;
+        let Seat { row, place, .. } = self.seat(first, class)?;
         let state = row.load();
         place.is_member::<W>(state).then(|| !place.rests::<W>(state))
     }
 
     /// Whether the block of the class at `first` rests.
     pub(crate) fn holds(&self, first: usize, class: Class) -> bool {
-        self.seat(first, class).is_some_and(|Seat { row, place }| place.rests::<W>(row.load()))
+        self.seat(first, class).is_some_and(|Seat { row, place, .. }| place.rests::<W>(row.load()))
     }
 
     /// The block of the class at `first`, which the caller has detached, is about to become something
     /// else; `false` if it rests, so that it must not.
     pub(crate) fn forget(&self, first: usize, class: Class) -> bool {
-        self.seat(first, class).is_none_or(|Seat { row, place }| row::dismiss(row, place))
+        self.seat(first, class).is_none_or(|Seat { row, place, .. }| row::dismiss(row, place))
     }
 
     /// Notes that the caller is short of memory, until [`Self::relax`].

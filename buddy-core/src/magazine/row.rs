@@ -61,14 +61,6 @@ impl Place {
         state & self.blocks != 0 && State::<W>::is_of(state, self.tag)
     }
 
-    /// Whether a state says of the block that it rests, and is to be believed.
-    #[inline(always)]
-    pub(super) fn is_ready<W: Word>(self, state: usize) -> bool {
-        // One comparison: the tag, not busy, at rest.
-        let relevant = State::<W>::BUSY | State::<W>::TAGS | self.blocks;
-        (state ^ (self.tag | self.blocks)) & relevant == 0
-    }
-
     /// Whether a state says of any of the blocks that it is a member.
     #[inline(always)]
     pub(super) fn is_member<W: Word>(self, state: usize) -> bool {
@@ -93,7 +85,9 @@ impl Place {
 #[inline(always)]
 pub(super) fn take<W: Word>(row: &W) -> Result<usize, usize> {
     row.update(|old| {
-        let is_ready = old & State::<W>::RESTING != 0 && old & State::<W>::BUSY == 0;
+        // One comparison: not busy, and something rests.
+        let relevant = old & (State::<W>::BUSY | State::<W>::RESTING);
+        let is_ready = relevant.wrapping_sub(1) < State::<W>::RESTING;
         is_ready.then_some(old & old.wrapping_sub(1))
     })
 }

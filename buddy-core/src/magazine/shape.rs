@@ -53,6 +53,12 @@ impl Area {
         self.rows + (number & self.mask)
     }
 
+    /// The way that the row at a place is.
+    #[inline(always)]
+    pub(super) const fn way(self, row: usize) -> usize {
+        row.wrapping_sub(self.rows) & self.mask
+    }
+
     /// How many words of marks there are.
     pub(super) const fn mark_words<W: Word>(self) -> usize {
         self.mask / W::BITS as usize + 1
@@ -118,8 +124,7 @@ impl Shape {
             if let [area, hints @ ..] = record {
                 area.store(rows << (W::BITS / 2) | mask);
                 for (lane, hint) in hints.iter().take(self.lanes).enumerate() {
-                    let way = lane * (mask + 1) / self.lanes;
-                    hint.store(way * State::<W>::NODES as usize);
+                    hint.store(self.pressure + rows + lane * (mask + 1) / self.lanes);
                 }
             }
             at += self.room::<W>(index, precision);

@@ -15,7 +15,7 @@ impl<'w, W: Word> Magazine<'w, W> {
 
     /// Whether the row of the block of the class at `first` stands for its group, or is to be had for it.
     pub(crate) fn has_row(&self, first: usize, class: Class) -> bool {
-        self.seat(first, class).is_some_and(|Seat { row, place }| {
+        self.seat(first, class).is_some_and(|Seat { row, place, .. }| {
             let state = row.load();
             let is_free = state & State::<W>::RESTING == 0 || Self::is_worth_emptying(state);
             State::<W>::is_of(state, place.tag) || is_free
@@ -50,7 +50,7 @@ impl<'w, W: Word> Magazine<'w, W> {
     }
 
     fn stock_of(&self, cpu: usize, class: Class) -> Option<&'w W> {
-        self.record(class)?.get(1 + self.shape.lanes + self.lane(cpu))
+        self.words.get(self.record(class) + 1 + self.shape.lanes + self.lane(cpu))
     }
 
     /// Keeps all blocks of a row, detached from the tree, but the lowest, which is the caller's: its
@@ -58,11 +58,10 @@ impl<'w, W: Word> Magazine<'w, W> {
     pub(crate) fn load(&self, cpu: usize, class: Class, row: Row, tree: &impl Backing) -> usize {
         let rest = row.blocks & row.blocks.wrapping_sub(1);
         let seat = if self.has(class) { self.seats(row.number, row.blocks, class) } else { None };
-        if seat.is_some_and(|seat| self.stock(&seat, rest, class, tree)) {
-            let next = if rest == 0 { row.blocks } else { rest };
-            let index = row.number * State::<W>::NODES as usize + next.trailing_zeros() as usize;
+        let at = seat.filter(|seat| self.stock(seat, rest, class, tree)).map(|seat| seat.at);
+        if let Some(at) = at {
             if let (Some(hint), Some(stock)) = (self.hint(cpu, class), self.stock_of(cpu, class)) {
-                hint.store(index);
+                hint.store(at);
                 stock.store((stock.load().max(1) * 2).min(State::<W>::NODES as usize));
             }
         } else {
@@ -77,7 +76,7 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// Makes detached blocks members of their row, those of `resting` rest, and attaches them all; or
     /// nothing, if a few blocks of another group rest there.
     fn stock(&self, seat: &Seat<'w, W>, resting: usize, class: Class, tree: &impl Backing) -> bool {
-        let Seat { row, place } = *seat;
+        let Seat { row, place, .. } = *seat;
         let Some(order) = Order::new(class.natural).filter(|_| !self.is_short()) else {
             return false;
         };
@@ -115,7 +114,7 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// Sees to it that a block that was kept in a row without a mark is found (M5). The caller is in
     /// transit.
     pub(crate) fn mark(&self, first: usize, class: Class, tree: &impl Backing) {
-        if let Some(Seat { row, place }) = self.seat(first, class) {
+        if let Some(Seat { row, place, .. }) = self.seat(first, class) {
             self.mark_row(row, State::<W>::number(place.tag), class, tree);
         }
     }

@@ -102,15 +102,14 @@ fn a_member_is_kept_once_and_taken_once() {
     let class = class(6);
     let first = magazine.load(0, class, row(6, 1, 0b111), &Nothing);
     assert!(!magazine.holds(first, class) && magazine.holds(first + 8, class));
-    assert_eq!(magazine.keep(0, first, class), Kept::Yes);
-    assert_eq!(magazine.keep(0, first, class), Kept::Before);
+    assert_eq!(magazine.keep(first, class), Kept::Yes);
+    assert_eq!(magazine.keep(first, class), Kept::Before);
     assert!(!magazine.adopt(first, class, &Nothing) && !magazine.forget(first, class));
     let taken: Vec<_> = core::iter::from_fn(|| magazine.take(0, class)).collect();
     assert_eq!(taken, [first, first + 8, first + 16]);
-    // What was kept last is taken next.
-    assert_eq!(magazine.keep(0, first, class), Kept::Yes);
-    assert_eq!(magazine.keep(0, first + 16, class), Kept::Yes);
-    assert_eq!(magazine.take(0, class), Some(first + 16));
+    assert_eq!(magazine.keep(first + 16, class), Kept::Yes);
+    assert_eq!(magazine.keep(first, class), Kept::Yes);
+    assert_eq!(magazine.take(0, class), Some(first));
 }
 
 #[test]
@@ -118,15 +117,15 @@ fn what_is_no_member_is_not_kept_without_a_look_at_the_tree() {
     let (words, shape) = words::<Plain>();
     let magazine = Magazine::new(&words, &shape, PRECISION, 1);
     let first = magazine.load(0, class(4), row(4, 0, 0b11), &Nothing);
-    assert_eq!(magazine.keep(0, first + 8, class(4)), Kept::No); // of another node
-    assert_eq!(magazine.keep(0, first + 1, class(4)), Kept::No); // inside
-    assert_eq!(magazine.keep(0, first, class(3)), Kept::No); // of another class
-    assert_eq!(magazine.keep(0, first + 32 * 64 * 4, class(4)), Kept::No); // of another group
+    assert_eq!(magazine.keep(first + 8, class(4)), Kept::No); // of another node
+    assert_eq!(magazine.keep(first + 1, class(4)), Kept::No); // inside
+    assert_eq!(magazine.keep(first, class(3)), Kept::No); // of another class
+    assert_eq!(magazine.keep(first + 32 * 64 * 4, class(4)), Kept::No); // of another group
     assert!(magazine.forget(first, class(4)));
-    assert_eq!(magazine.keep(0, first, class(4)), Kept::No);
+    assert_eq!(magazine.keep(first, class(4)), Kept::No);
     assert!(magazine.adopt(first, class(4), &Nothing));
-    assert_eq!(magazine.take(0, class(4)), Some(first + 4));
     assert_eq!(magazine.take(0, class(4)), Some(first));
+    assert_eq!(magazine.take(0, class(4)), Some(first + 4));
 }
 
 #[test]
@@ -141,7 +140,7 @@ fn a_row_goes_to_another_group_once_nothing_rests_there() {
     assert_eq!(magazine.take(0, class), Some(first + 1));
     assert!(magazine.has_row(rival, class) && magazine.adopt(rival, class, &Nothing));
     // What was handed out of the first group is not known any more.
-    assert_eq!(magazine.keep(0, first, class), Kept::No);
+    assert_eq!(magazine.keep(first, class), Kept::No);
     assert!(!magazine.has_row(first, class));
     assert_eq!((magazine.take(0, class), magazine.take(0, class)), (Some(rival), None));
 }
@@ -159,7 +158,7 @@ fn blocks_in_any_way_are_found() {
         .collect();
     assert_eq!(magazine.take_marked(0, class), None);
     for first in &firsts {
-        assert_eq!(magazine.keep(0, *first, class), Kept::Unmarked);
+        assert_eq!(magazine.keep(*first, class), Kept::Unmarked);
         magazine.mark(*first, class, &Nothing);
     }
     let mut taken: Vec<_> = core::iter::from_fn(|| magazine.take_marked(0, class)).collect();
@@ -208,7 +207,7 @@ fn while_memory_is_short_nothing_is_stocked() {
     magazine.load(0, class(1), row(1, 1, 0b11), &tree);
     assert_eq!(tree.take(), [row(1, 0, 0b10), row(1, 1, 0b10)]);
     // A member of a row that was emptied is kept, but does not stay.
-    assert_eq!(magazine.keep(0, first, class(1)), Kept::Unmarked);
+    assert_eq!(magazine.keep(first, class(1)), Kept::Unmarked);
     magazine.mark(first, class(1), &tree);
     assert_eq!((tree.take(), magazine.resting()), (std::vec![row(1, 0, 0b1)], 0));
     magazine.relax();
@@ -225,9 +224,9 @@ impl Backing for Watching<'_, '_> {
         assert_eq!(magazine.take(0, class), None);
         assert_eq!(magazine.take_marked(0, class), None);
         // What is held may only be forgotten; what rests is known to.
-        assert_eq!(magazine.keep(0, first, class), Kept::No);
+        assert_eq!(magazine.keep(first, class), Kept::No);
         assert!(!magazine.adopt(first, class, &Nothing) && magazine.forget(first, class));
-        assert_eq!(magazine.keep(0, first + 1, class), Kept::Before);
+        assert_eq!(magazine.keep(first + 1, class), Kept::Before);
         assert!(!magazine.forget(first + 2, class) && magazine.holds(first + 2, class));
         // Another call short of memory passes by.
         magazine.drain(&Nothing);
@@ -278,7 +277,7 @@ fn a_block_that_another_call_has_detached_stays_in_its_row() {
 fn without_words_nothing_rests() {
     let magazine: Magazine<'_, Plain> = Magazine::new(&[], &Shape::NONE, PRECISION, 1);
     let class = class(1);
-    assert_eq!((magazine.keep(0, 0, class), magazine.take(0, class)), (Kept::No, None));
+    assert_eq!((magazine.keep(0, class), magazine.take(0, class)), (Kept::No, None));
     assert!(!magazine.adopt(0, class, &Nothing) && magazine.forget(0, class));
     assert_eq!(magazine.take_marked(0, class), None);
     assert!(!magazine.holds(0, class) && !magazine.has(class));

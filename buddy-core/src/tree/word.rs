@@ -37,9 +37,6 @@ pub trait Word: Default + sealed::Sealed {
     /// Changes the word unless `change` says `None`; returns what it held before, `Err` if unchanged.
     #[doc(hidden)]
     fn update(&self, change: impl FnMut(usize) -> Option<usize>) -> Result<usize, usize>;
-    /// Writes `new` if the word holds `old`; whether it did.
-    #[doc(hidden)]
-    fn exchange(&self, old: usize, new: usize) -> bool;
     /// Adds to a counter and returns the new value.
     #[doc(hidden)]
     fn add(&self, count: usize) -> usize;
@@ -127,14 +124,6 @@ macro_rules! plain {
                     }
                     None => Err(old),
                 }
-            }
-            #[inline(always)]
-            fn exchange(&self, old: usize, new: usize) -> bool {
-                let is_old = self.load() == old;
-                if is_old {
-                    self.store(new);
-                }
-                is_old
             }
             #[inline(always)]
             fn add(&self, count: usize) -> usize {
@@ -225,10 +214,6 @@ macro_rules! atomic {
                     })
                     .map(|old| old as usize)
                     .map_err(|old| old as usize)
-            }
-            #[inline(always)]
-            fn exchange(&self, old: usize, new: usize) -> bool {
-                self.0.compare_exchange(old as $int, new as $int, AcqRel, Relaxed).is_ok()
             }
             #[inline(always)]
             fn add(&self, count: usize) -> usize {
