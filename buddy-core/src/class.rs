@@ -11,7 +11,7 @@ use core::marker::PhantomData;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Class {
     /// Classes are numbered by size from 0 on, without gaps.
-    pub(crate) index: usize,
+    pub(crate) index: u32,
     /// The size.
     pub(crate) leaves: usize,
     /// The order of the next power of two: what blocks fresh from the tree are aligned to.
@@ -52,7 +52,7 @@ impl<P: Policy> Classes<P> {
     pub(crate) const fn holding(last: usize) -> Class {
         if last < SMALL_SIZES {
             let Small { index, natural, leaves } = Self::SMALL[last];
-            Class { index: index as usize, leaves: leaves as usize, natural: natural as u32 }
+            Class { index: index as u32, leaves: leaves as usize, natural: natural as u32 }
         } else {
             Class::holding(last, P::PRECISION)
         }
@@ -76,8 +76,9 @@ impl Class {
         let natural = usize::BITS - last.leading_zeros();
         let shift = natural.saturating_sub(mantissa + 1);
         let steps = last >> shift;
+        // A magazine, which alone uses it, has no more classes than a `u32` can number.
         let index = ((shift as usize) << mantissa) + steps;
-        Self { index, leaves: (steps + 1) << shift, natural }
+        Self { index: index as u32, leaves: (steps + 1) << shift, natural }
     }
 
     /// The class of blocks of exactly `leaves` leaves; `None` if that is no class's size.
@@ -88,7 +89,8 @@ impl Class {
     }
 
     /// The class with that number.
-    pub(crate) const fn at(index: usize, precision: u32) -> Self {
+    pub(crate) const fn at(index: u32, precision: u32) -> Self {
+        let index = index as usize;
         let mantissa = mantissa(precision);
         let shift = (index >> mantissa).saturating_sub(1);
         let steps = index - (shift << mantissa);
@@ -109,7 +111,7 @@ mod tests {
                 let next = Class::holding(last, precision);
                 assert!(next.leaves > last);
                 let is_new = class.leaves <= last;
-                assert_eq!(next.index, class.index + usize::from(is_new));
+                assert_eq!(next.index, class.index + u32::from(is_new));
                 assert_eq!(is_new, next.leaves != class.leaves);
                 assert_eq!(1 << next.natural, next.leaves.next_power_of_two());
                 class = next;

@@ -1,6 +1,6 @@
 //! Where blocks come from and go to: the magazine, then the tree.
 
-use crate::class::{Class, Classes};
+use crate::class::Class;
 use crate::magazine::{Backing, Kept, Magazine, Shape};
 use crate::tree::{Policy, Row, Storage, Tree, Word};
 use core::ops::Range;
@@ -52,7 +52,7 @@ impl<S: Storage, P: Policy> Copy for Supply<'_, S, P> {}
 /// A block that was allocated.
 pub(crate) struct Supplied {
     pub(crate) first: usize,
-    /// Leaves that come from the tree, this block's and those of others that rest now.
+    /// Its leaves and those of others that rest now.
     pub(crate) fresh: Range<usize>,
 }
 
@@ -85,12 +85,15 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         self.magazine().take(Self::cpu(), class)
     }
 
-    /// Takes a block of the class that rests anywhere, or stocks a row from the tree; `None` if blocks
-    /// of the class do not rest now.
-    pub(crate) fn take_or_stock(self, class: Class) -> Option<Supplied> {
-        if let Some(first) = self.magazine().take_marked(Self::cpu(), class) {
-            return Some(Supplied { first, fresh: 0..0 });
-        }
+    /// Takes a block of the class that rests anywhere: its first leaf.
+    #[inline]
+    pub(crate) fn take_marked(self, class: Class) -> Option<usize> {
+        self.magazine().take_marked(Self::cpu(), class)
+    }
+
+    /// Takes a block of the class from the tree, together with others that rest from now on; `None` if
+    /// blocks of the class do not rest now, or there is none.
+    pub(crate) fn stock(self, class: Class) -> Option<Supplied> {
         if !self.magazine().has(class) || !self.is_small(class) || self.magazine().is_short() {
             return None;
         }
@@ -122,23 +125,22 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     pub(crate) fn give(self, first: usize, class: Class) -> bool {
         match self.magazine().keep(first, class) {
             Kept::Yes => true,
-            Kept::Unmarked => self.mark(first, class.leaves),
+            Kept::Unmarked => self.mark(first, class),
             Kept::Before => false,
-            Kept::No => self.give_slow(first, class.leaves),
+            Kept::No => self.give_slow(first, class),
         }
     }
 
     #[inline(never)]
-    fn mark(self, first: usize, leaves: usize) -> bool {
-        let class = Classes::<P>::holding(leaves - 1);
+    fn mark(self, first: usize, class: Class) -> bool {
         let _transit = self.tree.transit();
         self.magazine().mark(first, class, self.tree);
         true
     }
 
     #[inline(never)]
-    fn give_slow(self, first: usize, leaves: usize) -> bool {
-        let class = Classes::<P>::holding(leaves - 1);
+    fn give_slow(self, first: usize, class: Class) -> bool {
+        let leaves = class.leaves;
         if !self.magazine().has(class) {
             return self.tree.free_sized(first, leaves).is_ok();
         }

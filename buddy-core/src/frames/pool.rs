@@ -79,7 +79,8 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
     #[inline(always)]
     fn take_supplied(&self, frames: usize) -> Option<usize> {
         let (supply, class) = (self.supply(), Self::class(frames)?);
-        supply.take(class).or_else(|| Some(supply.take_or_stock(class)?.first))
+        let resting = supply.take(class).or_else(|| supply.take_marked(class));
+        resting.or_else(|| Some(supply.stock(class)?.first))
     }
 
     /// Allocates a block of an order.

@@ -1,7 +1,7 @@
 //! Blocks at addresses: the supply's, or the tree's where alignment or shortage asks for more.
 
 use super::Heap;
-use crate::class::{Class, Classes};
+use crate::class::Class;
 use crate::supply::Supply;
 use crate::tree::{Policy, Storage, Tree};
 use core::sync::atomic::Ordering::Relaxed;
@@ -22,7 +22,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
                 return Some(first);
             }
         }
-        self.take_slow(tree, class.leaves, align)
+        self.take_slow(tree, class, align)
     }
 
     /// Whether blocks of the class that are aligned in leaf numbers have that alignment by address.
@@ -33,13 +33,13 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     }
 
     #[inline(never)]
-    fn take_slow(&self, tree: &Tree<S, P>, leaves: usize, align: usize) -> Option<usize> {
-        let class = Classes::<P>::holding(leaves - 1);
+    fn take_slow(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<usize> {
         if self.is_natural(class, align) {
-            if let Some(supplied) = self.supply(tree).take_or_stock(class) {
-                if !supplied.fresh.is_empty() {
-                    self.hand_out(tree, &supplied.fresh);
-                }
+            if let Some(first) = self.supply(tree).take_marked(class) {
+                return Some(first);
+            }
+            if let Some(supplied) = self.supply(tree).stock(class) {
+                self.hand_out(tree, &supplied.fresh);
                 return Some(supplied.first);
             }
         }

@@ -97,7 +97,7 @@ impl<'w, W: Word> Magazine<'w, W> {
     /// Whether blocks of the class can rest.
     #[inline(always)]
     pub(crate) const fn has(&self, class: Class) -> bool {
-        class.index < self.shape.classes
+        (class.index as usize) < self.shape.classes
     }
 
     /// The lane of a CPU.
@@ -108,8 +108,8 @@ impl<'w, W: Word> Magazine<'w, W> {
 
     /// Where the record of a class that can rest lies: AREA, hints, stocks.
     #[inline(always)]
-    fn record(&self, class: Class) -> usize {
-        self.shape.record(class.index, if self.cpus <= 1 { 1 } else { self.shape.lanes })
+    const fn record(&self, class: Class) -> usize {
+        self.shape.record(class.index as usize, if self.cpus <= 1 { 1 } else { self.shape.lanes })
     }
 
     /// Where the rows of a class lie that can rest.
@@ -308,9 +308,14 @@ impl<'w, W: Word> Magazine<'w, W> {
         self.shape.lay_out(self.words, self.precision);
     }
 
+    /// The classes that can rest.
+    fn classes(&self) -> impl Iterator<Item = Class> + use<W> {
+        let precision = self.precision;
+        (0..self.shape.classes as u32).map(move |index| Class::at(index, precision))
+    }
+
     fn rows(&self) -> impl Iterator<Item = (Class, &'w W)> + use<'_, 'w, W> {
-        (0..self.shape.classes).flat_map(move |index| {
-            let class = Class::at(index, self.precision);
+        self.classes().flat_map(move |class| {
             let area = self.area(class).into_iter();
             let rows = area.flat_map(|area| (0..=area.mask).map(move |way| area.row(way)));
             rows.filter_map(move |at| Some((class, self.words.get(at)?)))

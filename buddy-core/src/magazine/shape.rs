@@ -98,7 +98,7 @@ impl Shape {
 
     /// The rows of a class. Programs have many small blocks and few large ones.
     const fn ways_of(&self, index: usize, precision: u32) -> usize {
-        let fewer = Class::at(index, precision).natural.saturating_sub(2);
+        let fewer = Class::at(index as u32, precision).natural.saturating_sub(2);
         let least = if self.ways < FEWEST_WAYS { self.ways } else { FEWEST_WAYS };
         let ways = self.ways.saturating_sub(fewer);
         1 << if ways < least { least } else { ways }
@@ -161,7 +161,7 @@ impl Shape {
         let highest = usize::BITS - State::<W>::NUMBERS.ilog2() - State::<W>::NODES.ilog2();
         let natural = top.get() - ORDERS_BELOW_TOP;
         let largest = 1 << if natural < highest { natural } else { highest };
-        let classes = Class::holding(largest - 1, precision).index + 1;
+        let classes = Class::holding(largest - 1, precision).index as usize + 1;
         let lanes = match cpus {
             0 => 1,
             _ if cpus < MOST_LANES => cpus,

@@ -158,8 +158,7 @@ impl<'w, W: Word> Magazine<'w, W> {
 
     /// Gives everything that rests to the tree. O(rows / word + rows where something rests).
     pub(crate) fn drain(&self, tree: &impl Backing) {
-        for index in 0..self.shape.classes {
-            let class = Class::at(index, self.precision);
+        for class in self.classes() {
             if let Some(area) = self.area(class) {
                 for word in 0..area.mark_words::<W>() {
                     self.drain_marked(class, area, word, tree);
