@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# AddressSanitizer and LeakSanitizer over the tests of buddy-core and buddy-checks, ThreadSanitizer over
-# the soak program (the test harness itself is reported by it). Needs a nightly compiler.
+# AddressSanitizer over the tests of buddy-core and buddy-checks, LeakSanitizer over those of them whose
+# heaps end, ThreadSanitizer over the soak program (the test harness itself is reported by it). Needs a
+# nightly compiler.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,14 +12,19 @@ fi
 target="$(rustc -vV | sed -n 's/^host: //p')"
 base="${CARGO_TARGET_DIR:-target}"
 
-# With few random cases: the same tests run with many elsewhere.
-for sanitizer in address leak; do
-    echo "--- $sanitizer: tests of buddy-core and buddy-checks"
-    RUSTFLAGS="-Zsanitizer=$sanitizer" CARGO_TARGET_DIR="$base/$sanitizer" PROPTEST_CASES=32 \
-        cargo +nightly test --target "$target" --package buddy-core --tests
-    RUSTFLAGS="-Zsanitizer=$sanitizer" CARGO_TARGET_DIR="$base/$sanitizer" \
-        cargo +nightly test --target "$target" --package buddy-checks --no-default-features --tests
-done
+# With few random cases: the same tests run with many elsewhere. Other tests leak their memory on
+# purpose, to have it for ever.
+echo "--- address: tests of buddy-core and buddy-checks"
+RUSTFLAGS="-Zsanitizer=address" ASAN_OPTIONS="detect_leaks=0" CARGO_TARGET_DIR="$base/address" \
+    PROPTEST_CASES=32 cargo +nightly test --target "$target" --package buddy-core --lib --tests
+RUSTFLAGS="-Zsanitizer=address" ASAN_OPTIONS="detect_leaks=0" CARGO_TARGET_DIR="$base/address" \
+    cargo +nightly test --target "$target" --package buddy-checks --no-default-features --tests
+
+echo "--- leak: the owned heap, and the corpus"
+RUSTFLAGS="-Zsanitizer=leak" CARGO_TARGET_DIR="$base/leak" \
+    cargo +nightly test --target "$target" --package buddy-core --test owned
+RUSTFLAGS="-Zsanitizer=leak" CARGO_TARGET_DIR="$base/leak" \
+    cargo +nightly test --target "$target" --package buddy-checks --no-default-features --test corpus
 
 echo "--- thread: the soak program"
 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" CARGO_TARGET_DIR="$base/thread" \

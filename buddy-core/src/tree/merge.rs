@@ -74,7 +74,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// Marks an owned block, whose node is `NONE`, as free.
     #[inline]
-    fn set_free(&self, block: Block) {
+    pub(super) fn set_free(&self, block: Block) {
         let (word, shift) = self.node(block);
         word.set(FREE << shift);
         self.count_free(block.order(), 1);

@@ -265,12 +265,21 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 return Err(at);
             };
             if self.claim(block, NONE) {
-                self.give_back(block.first(), first.max(block.first()));
-                self.give_back(end.min(block.end()), block.end());
+                self.put_back(block.first(), first.max(block.first()));
+                self.put_back(end.min(block.end()), block.end());
                 at = block.end();
             }
         }
         Ok(())
+    }
+
+    /// As [`Self::give_back`], of a part of a block at its start or its end, while the rest is the
+    /// caller's, so that nothing can merge.
+    fn put_back(&self, first: usize, end: usize) {
+        for piece in Pieces::of(first, end).rev() {
+            self.set_free(piece);
+            self.publish(piece.order(), piece.word_number::<S::Word>());
+        }
     }
 
     /// Whether a leaf is free now.

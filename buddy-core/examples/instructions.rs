@@ -1,0 +1,140 @@
+//! Runs one call path so many times, for counting its instructions: `ci/instructions.sh`.
+//!
+//! `instructions NAME TIMES`; without arguments, the names. What is set up costs the same whatever
+//! the times, so the difference of two runs is the path's alone.
+
+use buddy_core::heap::{ExclusiveStorage, Heap, ZeroedWord};
+use buddy_core::{Atomic, Eager, Lazy, Order, Plain, Policy, Tree};
+use std::alloc::Layout;
+use std::hint::black_box;
+use std::mem::MaybeUninit;
+use std::process::ExitCode;
+use std::ptr::NonNull;
+
+type Leaked<W, P> = Heap<&'static mut [W], 16, P>;
+
+/// A heap of 64 MiB.
+fn heap<W: ZeroedWord + 'static, P: Policy>() -> Leaked<W, P>
+where
+    &'static mut [W]: ExclusiveStorage<Word = W>,
+{
+    let memory: &'static mut [MaybeUninit<u8>] = Box::leak(Box::new_uninit_slice(64 << 20));
+    Heap::from_region(memory).expect("room for the metadata")
+}
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(black_box(size), 8).expect("a small size")
+}
+
+/// Allocates and frees one block.
+fn pair<W: ZeroedWord + 'static, P: Policy>(size: usize, times: usize)
+where
+    &'static mut [W]: ExclusiveStorage<Word = W>,
+{
+    let (heap, layout) = (heap::<W, P>(), layout(size));
+    for _ in 0..times {
+        let block = heap.allocate(layout).expect("an empty heap").cast();
+        // SAFETY: the block is not used.
+        unsafe { heap.deallocate(block, layout) }.expect("a block");
+    }
+}
+
+/// Allocates and frees one leaf of a tree of 2^22 of which nothing else is allocated: all orders are
+/// split, and merged again.
+fn split_and_merge<P: Policy>(times: usize) {
+    const LEAVES: usize = 1 << 22;
+    let words: Vec<Plain> =
+        (0..Tree::<[Plain; 0]>::metadata_words(0..LEAVES)).map(|_| Plain::default()).collect();
+    let tree: Tree<_, P> = Tree::new(words.into_boxed_slice(), 0..LEAVES).expect("enough words");
+    for _ in 0..times {
+        let leaf = tree.allocate(Order::MIN).expect("an empty tree");
+        tree.free_sized(leaf, 1).expect("a block");
+    }
+}
+
+/// Makes a block of 1000 bytes one of 2000, where it is, and back.
+fn resize_in_place(times: usize) {
+    let (heap, small, large) = (heap::<Plain, Lazy>(), layout(1000), layout(2000));
+    let mut block: NonNull<u8> = heap.allocate(small).expect("an empty heap").cast();
+    for _ in 0..times {
+        // SAFETY: the old pointers are not used again.
+        unsafe {
+            block = heap.grow(block, small, large).expect("room").cast();
+            block = heap.shrink(block, large, small).expect("a block").cast();
+        }
+    }
+}
+
+/// Allocates 1000 blocks of 64 bytes, and frees them from the first on.
+fn batch(times: usize) {
+    let (heap, layout) = (heap::<Plain, Lazy>(), layout(64));
+    let mut blocks = vec![NonNull::dangling(); 1000];
+    for _ in 0..times.div_ceil(1000) {
+        for block in &mut blocks {
+            *block = heap.allocate(layout).expect("an empty heap").cast();
+        }
+        for block in &blocks {
+            // SAFETY: the block is not used.
+            unsafe { heap.deallocate(*block, layout) }.expect("a block");
+        }
+    }
+}
+
+/// Frees a block that was freed before.
+fn double_free(times: usize) {
+    let (heap, layout) = (heap::<Plain, Lazy>(), layout(64));
+    let block = heap.allocate(layout).expect("an empty heap").cast();
+    // SAFETY: the block is not used.
+    unsafe { heap.deallocate(block, layout) }.expect("a block");
+    for _ in 0..times {
+        // SAFETY: as above; it is refused.
+        unsafe { heap.deallocate(block, layout) }.expect_err("it is free");
+    }
+}
+
+/// Asks for more than there is.
+fn refusal(times: usize) {
+    let (heap, held, more) = (heap::<Plain, Lazy>(), layout(24 << 20), layout(48 << 20));
+    let _held = heap.allocate(held).expect("an empty heap");
+    for _ in 0..times {
+        heap.allocate(more).expect_err("there is less");
+    }
+}
+
+const PATHS: &[(&str, fn(usize))] = &[
+    ("pair-64", |times| pair::<Plain, Lazy>(64, times)),
+    ("pair-80", |times| pair::<Plain, Lazy>(80, times)),
+    ("pair-4096", |times| pair::<Plain, Lazy>(4096, times)),
+    ("pair-64-atomic", |times| pair::<Atomic, Lazy>(64, times)),
+    ("pair-65536", |times| pair::<Plain, Lazy>(65536, times)),
+    ("pair-1048576", |times| pair::<Plain, Lazy>(1 << 20, times)),
+    ("pair-64-eager", |times| pair::<Plain, Eager>(64, times)),
+    ("pair-80-eager", |times| pair::<Plain, Eager>(80, times)),
+    ("split-and-merge", split_and_merge::<Lazy>),
+    ("split-and-merge-eager", split_and_merge::<Eager>),
+    ("batch-64", batch),
+    ("resize-in-place", resize_in_place),
+    ("double-free", double_free),
+    ("refusal", refusal),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let path = |name: &str| PATHS.iter().find(|path| path.0 == name);
+    match arguments.as_slice() {
+        [] => {
+            for (name, _) in PATHS {
+                println!("{name}");
+            }
+            ExitCode::SUCCESS
+        }
+        [name, times] => match (path(name), times.parse()) {
+            (Some((_, run)), Ok(times)) => {
+                run(times);
+                ExitCode::SUCCESS
+            }
+            _ => ExitCode::FAILURE,
+        },
+        _ => ExitCode::FAILURE,
+    }
+}
