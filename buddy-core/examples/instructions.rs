@@ -57,11 +57,10 @@ fn resize_in_place(times: usize) {
     let (heap, small, large) = (heap::<Plain, Lazy>(), layout(1000), layout(2000));
     let mut block: NonNull<u8> = heap.allocate(small).expect("an empty heap").cast();
     for _ in 0..times {
-        // SAFETY: the old pointers are not used again.
-        unsafe {
-            block = heap.grow(block, small, large).expect("room").cast();
-            block = heap.shrink(block, large, small).expect("a block").cast();
-        }
+        // SAFETY: the old pointer is not used again.
+        block = unsafe { heap.grow(block, small, large) }.expect("room").cast();
+        // SAFETY: as above.
+        block = unsafe { heap.shrink(block, large, small) }.expect("a block").cast();
     }
 }
 
@@ -101,7 +100,10 @@ fn refusal(times: usize) {
     }
 }
 
-const PATHS: &[(&str, fn(usize))] = &[
+/// A name, and what makes so many calls.
+type Path = (&'static str, fn(usize));
+
+const PATHS: &[Path] = &[
     ("pair-64", |times| pair::<Plain, Lazy>(64, times)),
     ("pair-80", |times| pair::<Plain, Lazy>(80, times)),
     ("pair-4096", |times| pair::<Plain, Lazy>(4096, times)),
