@@ -96,7 +96,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 // The bit that led here promised too much.
                 Probe::Stale(place) => {
                     let _transit = self.transit();
-                    self.update_summary(place, false);
+                    self.update_summary(place, false, false);
                 }
             }
         }
@@ -174,24 +174,26 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let now = node::free_nodes(self.word_of(order, number).reread()) != 0;
         let (is_alone, words) = (old & !bit == 0, || self.nodes(order));
         if now != has_free {
-            self.update_summary(Place { words: words(), is_nodes: true, number }, now);
+            // Meanwhile others may have relied on this first step for what is above.
+            self.update_summary(Place { words: words(), is_nodes: true, number }, now, is_alone);
         } else if is_alone {
             let words = words().summary::<S::Word>();
-            self.update_summary(Place { words, is_nodes: false, number: number / bits }, has_free);
+            let place = Place { words, is_nodes: false, number: number / bits };
+            self.update_summary(place, has_free, false);
         }
     }
 
     /// Makes the bit of a word in the summary above say whether the word has something, and so on
     /// upward where that makes a word empty or non-empty. `has_some` is what was seen of the word;
     /// it is read again after the bit was written, so that whoever writes a bit last, with many
-    /// threads, has seen what the bit says.
-    fn update_summary(&self, mut place: Place, mut has_some: bool) {
+    /// threads, has seen what the bit says. `is_alone`: the caller wrote the bit before, and that
+    /// made the summary's word empty or non-empty.
+    fn update_summary(&self, mut place: Place, mut has_some: bool, mut is_alone: bool) {
         let bits = <S::Word as Word>::BITS as usize;
         while !place.words.is_top() {
             let above = place.words.summary::<S::Word>();
             let (bit, number) = (1 << (place.number % bits), place.number / bits);
             let summary = self.word(above.at(number));
-            let mut is_alone = false;
             loop {
                 let old = if has_some { summary.set(bit) } else { summary.clear(bit) };
                 is_alone |= old & !bit == 0;
@@ -205,7 +207,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             if !is_alone {
                 return;
             }
-            place = Place { words: above, is_nodes: false, number };
+            (place, is_alone) = (Place { words: above, is_nodes: false, number }, false);
         }
     }
 }
