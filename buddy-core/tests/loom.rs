@@ -1,10 +1,10 @@
 //! Every interleaving of a few calls on small shared trees, by loom: `ci/loom.sh`.
 //!
-//! Words are of 8 bits, four nodes each, so that trees of 16 leaves have several words an order and
-//! a summary. How many preemptions loom tries is told at each model.
+//! Words are of 8 bits (once 16), four nodes each, so that trees of 16 leaves have several words an
+//! order and a summary. How many preemptions loom tries is told at each model.
 #![cfg(loom)]
 
-use buddy_core::tree::Modelled;
+use buddy_core::tree::{Modelled, Modelled16};
 use buddy_core::{Eager, Lazy, Order, Policy, Tree};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -156,6 +156,37 @@ fn summary<P: Policy + 'static>(preemptions: usize) {
 fn a_summary_bit_is_set_and_cleared_at_once() {
     summary::<Eager>(3);
     summary::<Lazy>(3);
+}
+
+/// One call makes a word of a summary non-empty and empty again, because the block that it frees is
+/// taken meanwhile; another, in between, relies on it for the bit above.
+#[test]
+fn a_summary_word_is_emptied_while_another_fills_it() {
+    type Large = Tree<Box<[Modelled16]>, Eager>;
+    // So many leaves that three words have the bits of the words of order 0.
+    const RANGE: Range<usize> = 0..264;
+    check(2, || {
+        let words = (0..Large::metadata_words(RANGE)).map(|_| Modelled16::zero()).collect();
+        let tree = Arc::new(Large::new(words, RANGE).unwrap());
+        // All leaves; 0 and 8 lie in two words, whose bits lie in one word.
+        for (first, leaves) in [(0, 1), (8, 1), (1, 7), (9, 255)] {
+            tree.allocate_at(first, leaves).unwrap();
+        }
+        let taker = {
+            let tree = Arc::clone(&tree);
+            thread::spawn(move || tree.allocate_exact(1).is_ok())
+        };
+        let other = {
+            let tree = Arc::clone(&tree);
+            thread::spawn(move || tree.free_sized(8, 1).unwrap())
+        };
+        tree.free_sized(0, 1).unwrap();
+        let is_taken = taker.join().unwrap();
+        other.join().unwrap();
+        tree.validate().unwrap();
+        let left = (0..2).filter(|_| tree.allocate_exact(1).is_ok()).count();
+        assert_eq!(left, 2 - usize::from(is_taken));
+    });
 }
 
 /// Frees into two words of an order make each the active one in turn.

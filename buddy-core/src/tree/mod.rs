@@ -57,7 +57,7 @@ pub use word::Atomic;
 pub use word::Atomic32;
 #[cfg(loom)]
 #[doc(hidden)]
-pub use word::Modelled;
+pub use word::{Modelled, Modelled16};
 pub use word::{Plain, Plain32, Storage, Word};
 
 use block::Block;

@@ -255,6 +255,11 @@ atomic! {
     /// A word of four nodes for models of many threads, checked by loom: small trees have summaries.
     Modelled, loom::sync::atomic::AtomicU8, u8
 }
+#[cfg(loom)]
+atomic! {
+    /// The same of eight nodes, for trees whose summaries have summaries.
+    Modelled16, loom::sync::atomic::AtomicU16, u16
+}
 
 /// Where a tree keeps its words: borrowed, an array, or (feature `alloc`) boxed.
 pub trait Storage {
