@@ -9,7 +9,7 @@ if ! cargo +nightly fuzz --version >/dev/null 2>&1; then
     echo "SKIPPED: ci/fuzz.sh needs a nightly compiler and cargo-fuzz" >&2
     exit 0
 fi
-for target in tree heap collections traces; do
+for target in tree frames heap collections traces; do
     features=""
     if [ "$target" = traces ]; then features="traces"; fi
     mkdir -p "fuzz/corpus/$target"
@@ -18,4 +18,4 @@ for target in tree heap collections traces; do
         "fuzz/corpus/$target" "buddy-checks/corpus/$target" -- \
         -max_total_time="$seconds" -max_len=3000 -print_final_stats=1
 done
-echo "ran: tree, heap, collections, traces, $seconds s each"
+echo "ran: tree, frames, heap, collections, traces, $seconds s each"

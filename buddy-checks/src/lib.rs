@@ -4,14 +4,15 @@
 //! ```text
 //!   fuzz/ (libFuzzer)     tests/corpus.rs (committed inputs, random bytes)
 //!            \              /
-//!   tree::run   heap::run   collections::run   traces::run      &[u8] -> calls
-//!        |           |             |                |
-//!   naive model   Shadow      std's Vec, HashMap   the format's rules     the oracles
-//!                    |
-//!              tests/misuse.rs, examples/soak.rs
+//!   tree::run   frames::run   heap::run   collections::run   traces::run      &[u8] -> calls
+//!        |           |           |             |                |
+//!       naive models          Shadow      std's Vec, HashMap   the format's rules     the oracles
+//!                                |
+//!                          tests/misuse.rs, examples/soak.rs
 //! ```
 
 pub mod collections;
+pub mod frames;
 pub mod heap;
 mod input;
 mod memory;

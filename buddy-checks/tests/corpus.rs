@@ -1,7 +1,7 @@
 //! The fuzz targets' bodies without a fuzzer: over the inputs in `corpus/`, which libFuzzer found to
 //! reach different code, and over random ones.
 
-use buddy_checks::{Random, collections, heap, tree};
+use buddy_checks::{Random, collections, frames, heap, tree};
 use std::fs;
 use std::path::Path;
 
@@ -38,6 +38,11 @@ impl Drop for Told {
 #[test]
 fn trees_answer_as_the_model_does() {
     check("tree", 2000, 1500, tree::run);
+}
+
+#[test]
+fn frames_answer_as_the_model_does() {
+    check("frames", 2000, 800, frames::run);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod magazine;
 mod maps;
 mod misuse;
 mod model;
+mod pair;
 mod placement;
 mod properties;
 mod threads;
