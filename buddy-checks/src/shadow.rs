@@ -334,6 +334,25 @@ impl<'h, S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy, const REGIONS: 
         2
     }
 
+    /// Frees a block that no shadow has any more, as other threads may do at the same time; whether it
+    /// was this call that did it.
+    ///
+    /// # Panics
+    /// If it is refused for another reason than that.
+    #[must_use]
+    pub fn free_contested(&self, live: Live, how: usize) -> bool {
+        let freed = match how % 2 {
+            // SAFETY: nobody uses the block; for both.
+            0 => unsafe { self.heap.free(live.start()) }.map(|_| ()),
+            // SAFETY: as above.
+            _ => unsafe { self.heap.deallocate(live.start(), live.layout()) },
+        };
+        if let Err(error) = freed {
+            assert_eq!(error, FreeError::AlreadyFree { address: live.address() });
+        }
+        freed.is_ok()
+    }
+
     /// Frees and resizes a block with a wrong size; returns in how many ways.
     ///
     /// # Panics

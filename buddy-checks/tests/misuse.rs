@@ -1,17 +1,18 @@
 //! More than a million invalid frees among valid work: each is refused with the right reason, and
-//! nothing that is held is disturbed.
+//! nothing that is held is disturbed. Of several frees of one block at once one succeeds.
 //!
 //! What threads try while others work is refused whatever the timing: pointers into blocks that the
 //! thread holds, wrong sizes, pointers from elsewhere. A stale pointer is only tried while nobody
 //! allocates: a block that was handed out again may be freed by whoever has its address.
 
 use buddy_checks::heap::{Coarse, Exact};
-use buddy_checks::{Memory, Random, Shadow};
+use buddy_checks::{Live, Memory, Random, Shadow};
 use buddy_core::heap::{ExclusiveStorage, ZeroedWord};
 use buddy_core::{Atomic, BuddyAllocator, Eager, FreeError, Heap, Lazy, Plain, Plain32, Policy};
 use std::alloc::Layout;
 use std::ops::Range;
 use std::ptr::NonNull;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const THREADS: usize = 4;
@@ -167,11 +168,57 @@ impl Drop for Attendance<'_> {
     }
 }
 
+/// Blocks that all threads free at the same time.
+#[derive(Default)]
+struct Contested {
+    blocks: Mutex<Vec<Live>>,
+    freed: AtomicUsize,
+}
+
+impl Contested {
+    /// Each thread gives some of its blocks; then each frees them all, mostly in the same order. Of the
+    /// frees of each block one succeeds. Returns how many were refused.
+    fn race<P: Policy>(
+        &self,
+        shadow: &mut Shadow<'_, &'static mut [Atomic], 16, P, 8>,
+        meeting: &Meeting,
+        random: &mut Random,
+    ) -> usize {
+        let mine: Vec<_> = (0..8)
+            .map_while(|_| {
+                let live = shadow.pick(random.number())?;
+                shadow.forget(live);
+                Some(live)
+            })
+            .collect();
+        self.blocks.lock().unwrap().extend(mine);
+        meeting.wait();
+        let mut blocks = self.blocks.lock().unwrap().clone();
+        if random.below(4) == 0 {
+            blocks.reverse();
+        }
+        meeting.wait();
+        let freed = |live: &&Live| shadow.free_contested(**live, random.number());
+        let freed = blocks.iter().filter(freed).count();
+        self.freed.fetch_add(freed, Ordering::Relaxed);
+        meeting.wait();
+        let mut left = self.blocks.lock().unwrap();
+        if !left.is_empty() {
+            assert_eq!(self.freed.swap(0, Ordering::Relaxed), left.len());
+            left.clear();
+        }
+        drop(left);
+        meeting.wait();
+        blocks.len() - freed
+    }
+}
+
 /// One thread's part of a round: work and misuse side by side with the others; then, while nobody
-/// allocates, frees that are made again and again.
+/// allocates, frees that are made again and again, or by all threads at once.
 fn round<P: Policy>(
     shadow: &mut Shadow<'_, &'static mut [Atomic], 16, P, 8>,
     elsewhere: NonNull<u8>,
+    contested: &Contested,
     nobody_allocates: &Meeting,
     random: &mut Random,
 ) -> usize {
@@ -181,6 +228,10 @@ fn round<P: Policy>(
         for _ in 0..8 {
             tried += misuse(shadow, elsewhere, random);
         }
+    }
+    for _ in 0..256 {
+        tried += contested.race(shadow, nobody_allocates, random);
+        (0..8).for_each(|_| work(shadow, random));
     }
     nobody_allocates.wait();
     let mut freed = Vec::new();
@@ -202,7 +253,8 @@ fn together<P: Policy>(bytes: usize) {
     let another = Heap::<&mut [Plain], 16>::from_region(other.slice(0..1 << 16)).unwrap();
     let elsewhere = another.allocate(Layout::new::<u64>()).unwrap().cast::<u8>();
     let address = elsewhere.addr();
-    let (meeting, tried) = (&Meeting::default(), &AtomicUsize::new(0));
+    let (meeting, contested) = (&Meeting::default(), &Contested::default());
+    let tried = &AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let given = given.clone();
@@ -212,7 +264,7 @@ fn together<P: Policy>(bytes: usize) {
                 let mut shadow = Shadow::new(heap, vec![given], false);
                 let elsewhere = NonNull::dangling().with_addr(address);
                 for _ in 0..CALLS.div_ceil(THREADS * 3000) {
-                    let count = round(&mut shadow, elsewhere, meeting, &mut random);
+                    let count = round(&mut shadow, elsewhere, contested, meeting, &mut random);
                     tried.fetch_add(count, Ordering::Relaxed);
                 }
                 shadow.free_all();
