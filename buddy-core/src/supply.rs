@@ -153,8 +153,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         if !self.tree.detach(first, leaves) {
             return false;
         }
-        let may_rest = self.is_small(class) || self.magazine().is_idle(class);
-        if may_rest && self.magazine().adopt(first, class, self.tree) {
+        if self.lay_to_rest(first, class) {
             return true;
         }
         let is_held = self.magazine().forget(first, class);
@@ -164,6 +163,21 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
             self.tree.reattach(first, leaves);
         }
         is_held
+    }
+
+    /// Lets a detached block rest, if it is not in the way; says whether it does.
+    #[inline(always)]
+    fn lay_to_rest(self, first: usize, class: Class) -> bool {
+        let may_rest = self.is_small(class) || self.magazine().is_idle(class);
+        may_rest && self.magazine().adopt(first, class, self.tree)
+    }
+
+    /// Frees a block that [`Self::detach`] detached.
+    pub(crate) fn give_detached(self, first: usize, class: Class) {
+        let _transit = self.tree.transit();
+        if !(self.magazine().has(class) && self.lay_to_rest(first, class)) {
+            self.tree.free_detached(first, class.leaves);
+        }
     }
 
     /// As [`Self::give`], of a block that became too small: if it is large, it merges with what is

@@ -74,6 +74,15 @@ pub enum FreeError {
         /// The block's usable bytes.
         actual: usize,
     },
+    /// The block's guard was written to, or its size is not the one given: only of a
+    /// [`Hardened`](super::Hardened) heap.
+    #[error("the guard of the block at {address:#x} was overwritten at {at:#x}")]
+    Overwritten {
+        /// The pointer's address.
+        address: usize,
+        /// The address of the first byte that is not as it was.
+        at: usize,
+    },
 }
 
 /// Why a heap could not be built.

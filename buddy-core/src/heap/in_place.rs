@@ -200,17 +200,31 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if !supply.detach(first, old) {
             return Err(NoBlock);
         }
+        let is_resized = self.resize_detached(tree, first, old, new);
+        if !is_resized {
+            tree.reattach(first, old.leaves);
+        }
+        Ok(is_resized)
+    }
+
+    /// Makes a detached block an allocated one of another size without moving it; if there is no room,
+    /// it stays detached.
+    pub(super) fn resize_detached(
+        &self,
+        tree: &Tree<S, P>,
+        first: usize,
+        old: Class,
+        new: Class,
+    ) -> bool {
         if new.leaves < old.leaves {
             tree.shrink_detached(first, old.leaves, new.leaves);
-            return Ok(true);
+            return true;
         }
         let has_grown = tree.grow_detached(first, old.leaves, new.leaves).is_ok();
         if has_grown {
             self.hand_out(tree, &(first + old.leaves..first + new.leaves));
-        } else {
-            tree.reattach(first, old.leaves);
         }
-        Ok(has_grown)
+        has_grown
     }
 
     /// Moves a block.

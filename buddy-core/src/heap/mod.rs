@@ -27,6 +27,7 @@ mod add;
 mod aligned;
 mod build;
 mod error;
+mod hardened;
 mod in_place;
 mod inspect;
 mod layout;
@@ -41,6 +42,7 @@ mod zeroed;
 mod zeros;
 
 pub use error::{AllocError, BuildError, FreeError, RegionError};
+pub use hardened::{Damage, Hardened, Hardening};
 pub use inspect::Block;
 #[cfg(feature = "alloc")]
 pub use owned::BuddyAllocator;

@@ -10,6 +10,9 @@ use core::ops::Range;
 /// `log2` of the leaves of a chunk.
 const CHUNK: u32 = 12;
 
+/// A block of so many leaves may have a whole chunk inside.
+pub(super) const CHUNK_LEAVES: usize = 1 << CHUNK;
+
 /// The bits, in their words.
 pub(super) struct Zeros<'w, W> {
     words: &'w [W],
@@ -82,7 +85,7 @@ mod tests {
     use crate::tree::{Plain, Plain32};
     use std::vec::Vec;
 
-    const LEAVES: usize = 1 << CHUNK;
+    const LEAVES: usize = CHUNK_LEAVES;
 
     fn unknown<W: Word>(zeros: &Zeros<'_, W>, leaves: Range<usize>) -> Vec<(usize, usize)> {
         let mut unknown = Vec::new();
