@@ -2,7 +2,7 @@
 
 #[cfg(feature = "alloc")]
 use buddy_core::BuddyAllocator;
-use buddy_core::heap::ExclusiveStorage;
+use buddy_core::heap::{ExclusiveStorage, Hardened};
 use buddy_core::{AllocError, FreeError, Heap, Policy};
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -150,6 +150,14 @@ macro_rules! forward {
 forward!(
     [S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize]
     Heap<S, MIN_BLOCK, P, REGIONS>, |heap| heap
+);
+
+forward!(
+    [
+        S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize,
+        const SLOTS: usize
+    ]
+    Hardened<S, MIN_BLOCK, P, REGIONS, SLOTS>, |hardened| hardened
 );
 
 #[cfg(feature = "alloc")]

@@ -3,7 +3,7 @@
 //! `instructions NAME TIMES`; without arguments, the names. What is set up costs the same whatever
 //! the times, so the difference of two runs is the path's alone.
 
-use buddy_core::heap::{ExclusiveStorage, Heap, ZeroedWord};
+use buddy_core::heap::{ExclusiveStorage, Hardened, Hardening, Heap, ZeroedWord};
 use buddy_core::{Atomic, Eager, Lazy, Order, Plain, Policy, Tree};
 use std::alloc::Layout;
 use std::hint::black_box;
@@ -100,6 +100,19 @@ fn refusal(times: usize) {
     }
 }
 
+/// [`pair`] of 64 bytes on a hardened heap.
+fn hardened(hardening: Hardening, times: usize) {
+    let heap: Hardened<_, 16> = Hardened::new(heap::<Plain, Lazy>(), hardening);
+    let layout = layout(64);
+    for _ in 0..times {
+        let block = heap.allocate(layout).expect("an empty heap").cast();
+        // SAFETY: the block is not used.
+        unsafe { heap.deallocate(block, layout) }.expect("a block");
+    }
+}
+
+const NOTHING: Hardening = Hardening::new(1);
+
 /// A name, and what makes so many calls.
 type Path = (&'static str, fn(usize));
 
@@ -118,6 +131,14 @@ const PATHS: &[Path] = &[
     ("resize-in-place", resize_in_place),
     ("double-free", double_free),
     ("refusal", refusal),
+    ("hardened-nothing", |times| hardened(NOTHING, times)),
+    ("hardened-zeros", |times| hardened(NOTHING.zero_on_free(), times)),
+    ("hardened-guards", |times| hardened(NOTHING.guards(), times)),
+    ("hardened-quarantine", |times| hardened(NOTHING.quarantine(4096), times)),
+    ("hardened-choice-of-8", |times| hardened(NOTHING.random_choice(8), times)),
+    ("hardened-all", |times| {
+        hardened(NOTHING.zero_on_free().guards().quarantine(4096).random_choice(8), times);
+    }),
 ];
 
 fn main() -> ExitCode {

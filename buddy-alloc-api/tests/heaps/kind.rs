@@ -1,7 +1,7 @@
 //! The heap kinds that the tests put collections on.
 
 use buddy_alloc_api::{BlockSource, Buddy, GlobalSource};
-use buddy_core::heap::Heap;
+use buddy_core::heap::{Hardened, Hardening, Heap};
 use buddy_core::{AllocError, Atomic, Eager, FreeError, Plain, Policy};
 use core::alloc::{GlobalAlloc, Layout};
 use core::mem::MaybeUninit;
@@ -30,6 +30,9 @@ pub(crate) type LockFree = Heap<&'static mut [Atomic], 16>;
 
 /// For many threads, without a lock, kept apart by thread.
 pub(crate) type Lanes = Heap<&'static mut [Atomic], 16, FourLanes>;
+
+/// For many threads, with every hardening.
+pub(crate) type Hard = Hardened<&'static mut [Atomic], 16>;
 
 /// Numbers the threads.
 #[derive(Debug)]
@@ -166,6 +169,19 @@ kind!(Single);
 kind!(SingleEager);
 kind!(LockFree);
 kind!(Lanes);
+
+impl Kind for Hard {
+    fn make() -> Self {
+        let hardening = Hardening::new(1).zero_on_free().guards().quarantine(1024).random_choice(4);
+        Self::new(LockFree::make(), hardening)
+    }
+
+    fn used_when_whole(&self) -> usize {
+        self.release_waiting();
+        assert_eq!(self.damaged(), 0);
+        self.heap().used_when_whole()
+    }
+}
 
 impl Kind for Locked {
     fn make() -> Self {

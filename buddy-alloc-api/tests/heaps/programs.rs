@@ -1,7 +1,7 @@
 //! Random programs on collections of a heap and of the standard library: what they hold is the same
 //! at every step, and in the end all memory is back.
 
-use crate::kind::{Global, Kind, Lanes, LockFree, Locked, Single, SingleEager, assert_empty};
+use crate::kind::{Global, Hard, Kind, Lanes, LockFree, Locked, Single, SingleEager, assert_empty};
 use buddy_alloc_api::Buddy;
 use buddy_alloc_api::allocator_api2::boxed::Box;
 use buddy_alloc_api::allocator_api2::vec::Vec;
@@ -250,6 +250,11 @@ fn programs_without_a_lock_see_no_difference() {
 #[test]
 fn programs_in_lanes_see_no_difference() {
     check::<Lanes>();
+}
+
+#[test]
+fn programs_on_a_hardened_heap_see_no_difference() {
+    check::<Hard>();
 }
 
 #[test]

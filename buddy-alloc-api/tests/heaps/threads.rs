@@ -1,6 +1,6 @@
 //! Collections that go from thread to thread, and which heaps let them.
 
-use crate::kind::{Global, Kind, Lanes, LockFree, Locked, Single, SingleEager, assert_empty};
+use crate::kind::{Global, Hard, Kind, Lanes, LockFree, Locked, Single, SingleEager, assert_empty};
 use buddy_alloc_api::Buddy;
 use buddy_alloc_api::allocator_api2::boxed::Box;
 use buddy_alloc_api::allocator_api2::vec::Vec;
@@ -124,6 +124,7 @@ macro_rules! each_shared_kind {
             fn $name() {
                 $check::<LockFree>();
                 $check::<Lanes>();
+                $check::<Hard>();
                 $check::<Locked>();
                 $check::<Global>();
             }

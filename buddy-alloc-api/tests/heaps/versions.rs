@@ -2,7 +2,7 @@
 //! collections of all versions at once.
 
 use crate::kind::{
-    Global, Kind, Lanes, LockFree, Locked, REGION, Single, SingleEager, assert_empty,
+    Global, Hard, Kind, Lanes, LockFree, Locked, REGION, Single, SingleEager, assert_empty,
 };
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -32,6 +32,7 @@ macro_rules! each_kind {
                 check::$name::<SingleEager>();
                 check::$name::<LockFree>();
                 check::$name::<Lanes>();
+                check::$name::<Hard>();
                 check::$name::<Locked>();
                 check::$name::<Global>();
             }

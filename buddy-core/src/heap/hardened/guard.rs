@@ -48,11 +48,14 @@ impl Frame {
 }
 
 /// The guards of one block.
-pub(super) struct Guards {
-    /// Where the checked bytes before and behind the block start, and how many they are.
-    sides: [(NonNull<u8>, usize); 2],
-    /// Different for each block, and for each size at the same place.
-    canaries: [[u8; 8]; 2],
+pub(super) struct Guards([Side; 2]);
+
+/// The bytes on one side that are written and checked: a multiple of 8.
+struct Side {
+    start: NonNull<u8>,
+    bytes: usize,
+    /// Different for each block and side, and for each size at the same place.
+    canary: u64,
 }
 
 impl Guards {
@@ -60,34 +63,35 @@ impl Guards {
     ///
     /// # Safety
     /// So many bytes from `outer` on are of one allocation, and `frame` is that of a guarded block.
+    #[inline]
     pub(super) unsafe fn new(outer: NonNull<u8>, frame: &Frame, seed: u64) -> Self {
         let (before, end) = (frame.front.min(CANARY), frame.front + frame.size);
         let behind = (frame.outer.size() - end).min(CANARY);
         // SAFETY: inside the block.
         let front = unsafe { outer.add(frame.front - before) };
-        // SAFETY: inside the block, or (never, for a guarded one) its end.
+        // SAFETY: inside the block.
         let back = unsafe { outer.add(end) };
-        let number = mix(seed, outer.addr().get() as u64);
-        let canary = |side| Self::canary(mix(number, (frame.size as u64) << 1 | side));
-        Self { sides: [(front, before), (back, behind)], canaries: [canary(0), canary(1)] }
-    }
-
-    /// Bytes none of which is 0, so that the 0 at the end of a string does not pass for one.
-    const fn canary(number: u64) -> [u8; 8] {
-        (number | 0x0101_0101_0101_0101).to_ne_bytes()
+        let number = mix(mix(seed, outer.addr().get() as u64), frame.size as u64);
+        // No byte is 0, so that the 0 at the end of a string does not pass for one.
+        let canary = |number: u64| number | 0x0101_0101_0101_0101;
+        Self([
+            Side { start: front, bytes: before, canary: canary(number) },
+            Side { start: back, bytes: behind, canary: canary(!number.rotate_left(32)) },
+        ])
     }
 
     /// Writes both.
     ///
     /// # Safety
     /// The block is the caller's alone, and may be written.
+    #[inline]
     pub(super) unsafe fn write(&self) {
-        for (&(start, bytes), canary) in self.sides.iter().zip(&self.canaries) {
-            for at in 0..bytes {
+        for Side { start, bytes, canary } in &self.0 {
+            for at in (0..*bytes).step_by(8) {
                 // SAFETY: inside the block.
-                let byte = unsafe { start.add(at) };
-                // SAFETY: the caller's alone.
-                unsafe { byte.write(canary[at % canary.len()]) };
+                let eight = unsafe { start.add(at) };
+                // SAFETY: the caller's alone; wherever it begins.
+                unsafe { eight.cast::<u64>().write_unaligned(*canary) };
             }
         }
     }
@@ -96,16 +100,37 @@ impl Guards {
     ///
     /// # Safety
     /// The block is the caller's alone, and may be read.
+    #[inline]
     pub(super) unsafe fn damage(&self) -> Option<usize> {
-        self.sides.iter().zip(&self.canaries).find_map(|(&(start, bytes), canary)| {
-            // Of a block that was freed with a wrong size these are bytes that nobody may have written:
-            // to the compiler they come from elsewhere, and are some bytes.
-            let start = black_box(start);
-            // SAFETY: inside the block, where nobody else writes.
-            let guard = unsafe { core::slice::from_raw_parts(start.as_ptr(), bytes) };
-            let wrong =
-                guard.iter().enumerate().find(|&(at, byte)| *byte != canary[at % canary.len()]);
-            wrong.map(|(at, _)| start.addr().get() + at)
+        self.0.iter().find_map(|side| {
+            // SAFETY: the caller's duty.
+            let (at, wrong) = unsafe { side.damage() }?;
+            let byte = if cfg!(target_endian = "little") {
+                wrong.trailing_zeros()
+            } else {
+                wrong.leading_zeros()
+            };
+            Some(side.start.addr().get() + at + byte as usize / 8)
+        })
+    }
+}
+
+impl Side {
+    /// The first eight bytes that are not as they were written: where, and which bits.
+    ///
+    /// # Safety
+    /// The block is the caller's alone, and may be read.
+    #[inline]
+    unsafe fn damage(&self) -> Option<(usize, u64)> {
+        // Of a block that was freed with a wrong size these are bytes that nobody may have written:
+        // to the compiler they come from elsewhere, and are some bytes.
+        let start = black_box(self.start);
+        (0..self.bytes).step_by(8).find_map(|at| {
+            // SAFETY: inside the block.
+            let eight = unsafe { start.add(at) };
+            // SAFETY: nobody else writes there; wherever it begins.
+            let wrong = unsafe { eight.cast::<u64>().read_unaligned() } ^ self.canary;
+            (wrong != 0).then_some((at, wrong))
         })
     }
 }

@@ -47,13 +47,23 @@ impl<
     }
 
     /// Attempts to allocate; if there is not enough, once more when no block waits.
+    #[inline]
     pub(super) fn insist<T>(
         &self,
-        mut attempt: impl FnMut() -> Result<T, AllocError>,
+        attempt: impl Fn() -> Result<T, AllocError>,
     ) -> Result<T, AllocError> {
-        match attempt() {
-            Err(AllocError::OutOfMemory { .. }) if self.release_waiting() != 0 => attempt(),
-            result => result,
+        attempt().or_else(|refused| self.insist_again(refused, attempt))
+    }
+
+    #[cold]
+    fn insist_again<T>(
+        &self,
+        refused: AllocError,
+        attempt: impl Fn() -> Result<T, AllocError>,
+    ) -> Result<T, AllocError> {
+        match refused {
+            AllocError::OutOfMemory { .. } if self.release_waiting() != 0 => attempt(),
+            _ => Err(refused),
         }
     }
 

@@ -72,6 +72,11 @@ impl Hardening {
     pub const fn report(self, report: fn(&Damage)) -> Self {
         Self { report: Some(report), ..self }
     }
+
+    /// Whether anything is done with a block that is freed.
+    pub(super) const fn claims(&self) -> bool {
+        self.clears || self.guards || self.waits_up_to != 0
+    }
 }
 
 impl PartialEq for Hardening {
