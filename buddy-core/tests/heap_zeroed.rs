@@ -76,6 +76,66 @@ fn whatever_was_handed_out_is_cleared() {
     assert!(cleared >= 11 * CHUNK, "{cleared}");
 }
 
+/// Takes everything as zeros, chunk by chunk; how many bytes were cleared. Those of `block`, which was
+/// handed out before, all have to be.
+fn take_all_as_zeros(heap: &TestHeap<Lazy>, block: NonNull<[u8]>) -> usize {
+    let start = block.cast::<u8>().addr().get();
+    let used = start..start + block.len();
+    let mut cleared = 0;
+    while let Ok(zeros) = heap.allocate_zeroed(layout(CHUNK)) {
+        let at = zeros.cast::<u8>().addr().get();
+        let inside = used.start.max(at).min(at + CHUNK) - at..used.end.max(at).min(at + CHUNK) - at;
+        // SAFETY: a block of the test's, whose bytes are all initialised.
+        let bytes = unsafe { zeros.as_ref() };
+        assert!(bytes[inside].iter().all(|byte| *byte == 0), "not cleared");
+        cleared += zeros.len() - dirty(zeros);
+    }
+    cleared
+}
+
+#[test]
+fn what_a_block_grows_into_is_cleared() {
+    for in_place in [true, false] {
+        let heap = credulous::<Lazy>();
+        let (old, new) = (layout(CHUNK), layout(2 * CHUNK));
+        let blocks: Vec<NonNull<u8>> = (0..4).map(|_| heap.allocate(old).unwrap().cast()).collect();
+        // SAFETY: a block is used under its new pointer only.
+        let grow_here = |block: NonNull<u8>| unsafe { heap.resize_in_place(block, old, new) };
+        let (block, grown) = if in_place {
+            let mut grown = blocks.iter().map(|block| (*block, grow_here(*block).unwrap()));
+            let (block, grown) = grown.find(|(_, grown)| grown.is_some()).unwrap();
+            (block, grown.unwrap())
+        } else {
+            let behind = |block: &NonNull<u8>| block.addr().get() + CHUNK;
+            let is_behind = |block| blocks.iter().any(|other| other.addr().get() == behind(block));
+            let block = *blocks.iter().find(|block| is_behind(block)).unwrap();
+            // SAFETY: as above.
+            let grown = unsafe { heap.grow(block, old, new) }.unwrap();
+            assert_ne!(grown.cast(), block);
+            (block, grown)
+        };
+        // SAFETY: the block is not used.
+        unsafe { heap.deallocate(grown.cast(), new) }.unwrap();
+        for other in blocks.into_iter().filter(|other| *other != block) {
+            // SAFETY: the block is not used.
+            unsafe { heap.deallocate(other, old) }.unwrap();
+        }
+        let cleared = take_all_as_zeros(&heap, grown);
+        assert!(cleared <= 16 * CHUNK, "{cleared}");
+    }
+}
+
+#[test]
+fn small_blocks_make_only_their_chunks_unknown() {
+    let heap = credulous::<Lazy>();
+    let half = heap.allocate(layout(BYTES / 2)).unwrap();
+    for _ in 0..100 {
+        heap.allocate(layout(32)).unwrap();
+    }
+    let cleared = take_all_as_zeros(&heap, half);
+    assert!(cleared <= 3 * CHUNK, "{cleared}");
+}
+
 #[test]
 fn a_block_freed_as_zeros_is_not_cleared() {
     let heap = credulous::<Lazy>();
@@ -122,6 +182,16 @@ fn zeros_are_zero_whatever_happened() {
             } else {
                 // SAFETY: the block is not used.
                 unsafe { heap.deallocate(block, layout) }.unwrap();
+            }
+        } else if which & 24 == 24 && !live.is_empty() {
+            let at = which % live.len();
+            let (block, old) = live[at];
+            let new = layout(old.size() + size);
+            // SAFETY: the block is used under its new pointer only.
+            if let Ok(grown) = unsafe { heap.grow(block, old, new) } {
+                // SAFETY: the block is the test's.
+                unsafe { grown.cast::<u8>().write_bytes(0xA5, grown.len()) };
+                live[at] = (grown.cast(), new);
             }
         } else if let Ok(block) = heap.allocate_zeroed(layout(size)) {
             assert_eq!(dirty(block), 0, "{size}");

@@ -156,3 +156,23 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         self.regions.iter().map(|region| region.leaves).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{Eager, Plain, Word};
+    use core::alloc::Layout;
+    use core::mem::MaybeUninit;
+
+    #[test]
+    fn a_torn_tree_is_not_whole() {
+        let mut memory = [const { MaybeUninit::uninit() }; 10_000];
+        let heap: Heap<&mut [Plain], 16, Eager> = Heap::from_region(&mut memory).unwrap();
+        heap.allocate(Layout::new::<u64>()).unwrap();
+        assert_eq!(heap.validate(), Ok(()));
+        let tree = heap.tree.as_ref().unwrap();
+        let used = tree.words().iter().position(|word| word.load() == 1).unwrap();
+        tree.words()[used].store(2);
+        assert!(heap.validate().is_err());
+    }
+}

@@ -109,3 +109,93 @@ impl Region {
         places.step_by(align / min_block)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::ptr;
+
+    const LEAF: usize = 16;
+
+    /// A region for arithmetic only.
+    fn region(address: usize, first: usize, bytes: usize) -> Region {
+        let base = NonNull::new(ptr::without_provenance_mut(address)).unwrap();
+        Region { base, first, leaves: bytes / LEAF, bytes, extendable: true }
+    }
+
+    #[test]
+    fn leaves_within_are_those_that_lie_inside_in_full() {
+        // Leaves 100 to 109, from 0x1000 to 0x10a0, and eight bytes more.
+        let region = region(0x1000, 100, 10 * LEAF + 8);
+        for (start, len, first, end) in [
+            (0x1000, 160, 100, 110),
+            (0x0f00, 10_000, 100, 110),
+            (0x1001, 159, 101, 110),
+            (0x1010, 159, 101, 110),
+            (0x1010, 143, 101, 109),
+            (0x1050, 16, 105, 106),
+            (0x1050, 15, 105, 105),
+            (0x1051, 30, 106, 106),
+            (0x1050, usize::MAX, 105, 110),
+        ] {
+            assert_eq!(region.leaves_within(start, len, LEAF), first..end, "{start:#x} {len}");
+        }
+        for (start, len) in [(0x100, 0x100), (0x2000, 0x100), (0x10a0, 8), (0x1020, 0)] {
+            assert!(region.leaves_within(start, len, LEAF).is_empty(), "{start:#x} {len}");
+        }
+    }
+
+    #[test]
+    fn regions_are_apart_if_a_number_lies_between_them() {
+        let low = region(0x1000, 10, 10 * LEAF);
+        for (first, is_apart, distance) in
+            [(21, true, 1), (20, false, 0), (19, false, 0), (40, true, 20)]
+        {
+            let high = region(0x8000, first, 10 * LEAF);
+            assert_eq!((low.is_apart_from(&high), high.is_apart_from(&low)), (is_apart, is_apart));
+            assert_eq!((low.distance_to(&high), high.distance_to(&low)), (distance, distance));
+        }
+        assert_eq!(low.distance_to(&low), 0);
+    }
+
+    #[test]
+    fn regions_are_beside_each_other_if_numbers_and_memory_go_on() {
+        let low = region(0x1000, 10, 10 * LEAF);
+        let high = region(0x10a0, 20, 10 * LEAF);
+        assert!(low.is_beside(&high) && high.is_beside(&low));
+        let fixed = |region: &Region| Region { extendable: false, ..*region };
+        let others = [
+            (fixed(&low), high),
+            (low, fixed(&high)),
+            (low, region(0x10b0, 20, 10 * LEAF)),
+            (low, region(0x10a0, 21, 10 * LEAF)),
+        ];
+        for (low, high) in others {
+            assert!(!low.is_beside(&high) && !high.is_beside(&low), "{low:?} {high:?}");
+        }
+    }
+
+    #[test]
+    fn natural_alignment_is_that_of_number_0() {
+        for (address, first, alignment) in [
+            (0x1000, 0, 0x1000),
+            (0x1000, 1, 16),
+            (0x1010, 1, 0x1000),
+            (0x1010, 257, 1 << (usize::BITS - 1)),
+            (0x1810, 1, 0x800),
+        ] {
+            assert_eq!(region(address, first, 160).natural_alignment(LEAF), alignment);
+        }
+    }
+
+    #[test]
+    fn aligned_leaves_have_room_behind_them() {
+        let region = region(0x1010, 5, 100 * LEAF);
+        let leaves = |align, count| region.aligned_leaves(align, count, LEAF);
+        assert!(leaves(64, 1).eq([8, 12, 16].into_iter().chain((20..105).step_by(4))));
+        assert_eq!((leaves(64, 97).count(), leaves(64, 98).count()), (1, 0));
+        assert_eq!((leaves(64, 100).count(), leaves(64, 101).count()), (0, 0));
+        assert_eq!((leaves(16, 100).count(), leaves(16, 101).count()), (1, 0));
+        assert_eq!(leaves(4096, 1).count(), 0);
+    }
+}

@@ -90,3 +90,38 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         first
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::Plain;
+    use core::mem::MaybeUninit;
+
+    #[repr(align(4096))]
+    struct Memory([MaybeUninit<u8>; 1 << 16]);
+
+    /// As it happens when a region is added by another thread in the middle of a call: the block that
+    /// was found has not the alignment that its number promises.
+    #[test]
+    fn a_block_that_turns_out_not_to_be_aligned_is_given_back() {
+        let mut memory = Memory([const { MaybeUninit::uninit() }; 1 << 16]);
+        let heap: Heap<&mut [Plain], 16> = Heap::from_region(&mut memory.0).unwrap();
+        let tree = heap.tree.as_ref().unwrap();
+        let (class, align) = (crate::class::Class::of(4, 3).unwrap(), 64);
+        let free = heap.total_free();
+        let aligned = heap.take(tree, class, align).unwrap();
+        let start = heap.start_of(tree, aligned, class, align).unwrap();
+        assert_eq!(Some(start), heap.regions.pointer_to(aligned));
+        // Leaves that are no multiple of 4.
+        let misaligned = heap.regions.leaf_at(start).unwrap() + 17;
+        tree.allocate_at(misaligned, 4).unwrap();
+        let other = heap.start_of(tree, misaligned, class, align).unwrap();
+        assert!(other.addr().get() % align == 0 && other != start);
+        assert!(!tree.has_block(misaligned, 4));
+        assert_eq!(free - heap.total_free(), 2 * 64);
+        // Where no alignment is asked for, the block is as good as another.
+        tree.allocate_at(misaligned, 4).unwrap();
+        let same = heap.start_of(tree, misaligned, class, 16);
+        assert_eq!(same, heap.regions.pointer_to(misaligned));
+    }
+}

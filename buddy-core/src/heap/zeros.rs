@@ -109,6 +109,14 @@ mod tests {
         assert_eq!(unknown(&zeros, low..high), expected);
         zeros.note(&(39 * LEAVES + 1..41 * LEAVES));
         assert_eq!(unknown(&zeros, 39 * LEAVES..41 * LEAVES), [(39 * LEAVES, 40 * LEAVES)]);
+        // As much as was said, and no more.
+        zeros.forget(&(49 * LEAVES..53 * LEAVES));
+        zeros.note(&(50 * LEAVES..52 * LEAVES));
+        let around = [49, 52].map(|chunk| (chunk * LEAVES, (chunk + 1) * LEAVES));
+        assert_eq!(unknown(&zeros, 49 * LEAVES..53 * LEAVES), around);
+        zeros.forget(&(60 * LEAVES + 5..60 * LEAVES + 5));
+        zeros.forget(&(61 * LEAVES..62 * LEAVES));
+        assert_eq!(unknown(&zeros, 60 * LEAVES..63 * LEAVES), [(61 * LEAVES, 62 * LEAVES)]);
         // The last chunk of the words, and behind it.
         assert_eq!(unknown(&zeros, 74 * LEAVES..75 * LEAVES), []);
         zeros.note(&(1000 * LEAVES..1001 * LEAVES));

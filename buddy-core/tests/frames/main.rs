@@ -8,4 +8,5 @@ mod model;
 mod pair;
 mod placement;
 mod properties;
+mod statistics;
 mod threads;

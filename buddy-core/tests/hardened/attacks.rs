@@ -363,6 +363,24 @@ fn a_heap_that_fills_up_gives_all_it_has_whatever_is_chosen() {
     assert!(heap.allocate(layout).is_ok());
 }
 
+#[test]
+fn only_what_there_is_plenty_of_is_chosen() {
+    let is_foreseen = |part: usize| {
+        let heap = hardened::<Plain>(1 << 20, NONE.random_choice(8));
+        let layout = layout((heap.heap().size() / part).next_power_of_two() / 2, 8);
+        let bare = plain::<Plain>(1 << 20);
+        let base = |heap: &Bare<'_>| heap.walk().next().unwrap().start.addr().get() % 4096;
+        assert_eq!(base(&bare), base(heap.heap()));
+        let origin = (take_hard(&heap, layout).addr().get(), take(&bare, layout).addr().get());
+        (0..8).all(|_| {
+            let next = (take_hard(&heap, layout).addr().get(), take(&bare, layout).addr().get());
+            next.0.wrapping_sub(origin.0) == next.1.wrapping_sub(origin.1)
+        })
+    };
+    // 64 times the size has to be free for each of the choices.
+    assert!(!is_foreseen(1024) && is_foreseen(256) && is_foreseen(32));
+}
+
 // None of it.
 
 #[test]
