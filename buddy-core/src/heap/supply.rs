@@ -93,19 +93,24 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
     use crate::tree::Plain;
     use core::mem::MaybeUninit;
+    use core::ptr::NonNull;
 
+    #[derive(Clone, Copy)]
     #[repr(align(4096))]
-    struct Memory([MaybeUninit<u8>; 1 << 16]);
+    struct Page(#[expect(dead_code, reason = "only its size counts")] [MaybeUninit<u8>; 4096]);
 
     /// As it happens when a region is added by another thread in the middle of a call: the block that
     /// was found has not the alignment that its number promises.
     #[test]
     fn a_block_that_turns_out_not_to_be_aligned_is_given_back() {
-        let mut memory = Memory([const { MaybeUninit::uninit() }; 1 << 16]);
-        let heap: Heap<&mut [Plain], 16> = Heap::from_region(&mut memory.0).unwrap();
+        let mut memory = std::vec![Page([MaybeUninit::uninit(); 4096]); 16];
+        let start = NonNull::from(memory.as_mut_slice()).cast();
+        // SAFETY: the test's memory, all of it, for as long as the heap lives.
+        let heap: Heap<&mut [Plain], 16> = unsafe { Heap::from_raw(start, 1 << 16) }.unwrap();
         let tree = heap.tree.as_ref().unwrap();
         let (class, align) = (crate::class::Class::of(4, 3).unwrap(), 64);
         let free = heap.total_free();

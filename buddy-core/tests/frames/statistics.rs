@@ -53,7 +53,7 @@ fn many_blocks_of_the_highest_order_are_all_there_are() {
         assert_eq!(frames.free_frames(), 0);
         frames.free_many(order(3), &blocks[..608]).unwrap();
         // Single frames rest in between; they merge when they are wanted.
-        let mut singles = [Frame::default(); 4864];
+        let mut singles = vec![Frame::default(); 4864];
         assert_eq!(frames.allocate_many(Order::MIN, &mut singles), 4864);
         for frame in singles {
             frames.free(frame).unwrap();
@@ -67,7 +67,7 @@ fn many_blocks_of_the_highest_order_are_all_there_are() {
 #[test]
 fn many_blocks_leave_what_a_zone_keeps() {
     with_frames(100, |frames| {
-        let mut blocks = [Frame::default(); 4000];
+        let mut blocks = vec![Frame::default(); 4000];
         let taken = frames.allocate_many(order(1), &mut blocks);
         assert_eq!((taken, frames.free_frames()), ((4864 - 100) / 2, 100));
     });

@@ -205,6 +205,20 @@ fn guards_tell_wrong_sizes_and_alignments() {
 }
 
 #[test]
+fn a_stale_pointer_finds_no_guards_in_a_block_that_begins_elsewhere() {
+    let heap = hardened(1 << 20, NONE.guards());
+    // Both blocks begin 4096 bytes before the second pointer, and are of one class.
+    let (stale, live) = (layout(6000, 8), layout(6000 - 4096, 4096));
+    let first = take_hard(&heap, stale);
+    free_hard(&heap, first, stale).unwrap();
+    let second = take_hard(&heap, live);
+    assert_eq!(second.addr().get() - 4096, first.addr().get() - 16);
+    let freed = free_hard(&heap, first, stale);
+    assert!(matches!(freed, Err(FreeError::Overwritten { .. })), "{freed:?}");
+    free_hard(&heap, second, live).unwrap();
+}
+
+#[test]
 fn a_guard_is_not_that_of_another_heap_block_or_size() {
     let guard = |seed, skipped: usize, size| {
         let heap: Under<'static, Plain> = hardened(1 << 16, Hardening::new(seed).guards());
@@ -369,8 +383,8 @@ fn only_what_there_is_plenty_of_is_chosen() {
         let heap = hardened::<Plain>(1 << 20, NONE.random_choice(8));
         let layout = layout((heap.heap().size() / part).next_power_of_two() / 2, 8);
         let bare = plain::<Plain>(1 << 20);
-        let base = |heap: &Bare<'_>| heap.walk().next().unwrap().start.addr().get() % 4096;
-        assert_eq!(base(&bare), base(heap.heap()));
+        let offset = |heap: &Bare<'_>| heap.walk().next().unwrap().start.addr().get() % 4096;
+        assert_eq!(offset(&bare), offset(heap.heap()));
         let origin = (take_hard(&heap, layout).addr().get(), take(&bare, layout).addr().get());
         (0..8).all(|_| {
             let next = (take_hard(&heap, layout).addr().get(), take(&bare, layout).addr().get());

@@ -86,13 +86,21 @@ impl Guards {
     /// The block is the caller's alone, and may be written.
     #[inline]
     pub(super) unsafe fn write(&self) {
-        for Side { start, bytes, canary } in &self.0 {
-            for at in (0..*bytes).step_by(8) {
-                // SAFETY: inside the block.
-                let eight = unsafe { start.add(at) };
-                // SAFETY: the caller's alone; wherever it begins.
-                unsafe { eight.cast::<u64>().write_unaligned(*canary) };
-            }
+        for side in &self.0 {
+            // SAFETY: the caller's duty.
+            unsafe { side.fill(side.canary) };
+        }
+    }
+
+    /// Writes over both what no guard is.
+    ///
+    /// # Safety
+    /// The block is the caller's alone, and may be written.
+    #[inline]
+    pub(super) unsafe fn wipe(&self) {
+        for side in &self.0 {
+            // SAFETY: the caller's duty.
+            unsafe { side.fill(0) };
         }
     }
 
@@ -116,6 +124,18 @@ impl Guards {
 }
 
 impl Side {
+    /// # Safety
+    /// The block is the caller's alone, and may be written.
+    #[inline]
+    unsafe fn fill(&self, value: u64) {
+        for at in (0..self.bytes).step_by(8) {
+            // SAFETY: inside the block.
+            let eight = unsafe { self.start.add(at) };
+            // SAFETY: the caller's alone; wherever it begins.
+            unsafe { eight.cast::<u64>().write_unaligned(value) };
+        }
+    }
+
     /// The first eight bytes that are not as they were written: where, and which bits.
     ///
     /// # Safety
@@ -170,6 +190,13 @@ mod tests {
             unsafe { guards.write() };
             // SAFETY: as above.
             assert_eq!(unsafe { guards.damage() }, None);
+            // SAFETY: as above.
+            unsafe { guards.wipe() };
+            let first = outer.addr().get() + frame.front - frame.front.min(CANARY);
+            // SAFETY: as above.
+            assert_eq!(unsafe { guards.damage() }, Some(first));
+            // SAFETY: as above.
+            unsafe { guards.write() };
             let near = frame.front - frame.front.min(CANARY)..frame.front;
             let behind = frame.front + size..(frame.front + size + CANARY).min(frame.outer.size());
             for at in near.chain(behind) {

@@ -119,13 +119,13 @@ impl<
         }
         let (claim, was) = self.claim(ptr, old)?;
         if new.size() == 0 {
-            self.retire(&claim);
+            self.retire(&claim, &was);
             return Ok(dangling(new));
         }
         let resized =
             self.frame(new).and_then(|frame| match self.resize_in_place(&claim, &was, &frame) {
                 Some(block) => Ok(block),
-                None => self.move_claimed(&claim, ptr, new, old.size().min(new.size())),
+                None => self.move_claimed(&claim, &was, new),
             });
         if resized.is_err() {
             Heap::<S, MIN_BLOCK, P, REGIONS>::unclaim(&claim);
@@ -157,19 +157,20 @@ impl<
         Some(unsafe { self.present(block, frame) })
     }
 
-    /// Makes a block for `new` with the first `kept` bytes of a claimed one, which is freed.
+    /// Makes a block for `new` with the bytes of a claimed one, which is freed.
     fn move_claimed(
         &self,
         claim: &Claim<'_, S, P>,
-        ptr: NonNull<u8>,
+        was: &Frame,
         new: Layout,
-        kept: usize,
     ) -> Result<NonNull<[u8]>, AllocError> {
         let block = self.allocate(new)?;
+        // SAFETY: inside the claimed block (G2).
+        let old = unsafe { claim.start.add(was.front) };
         // SAFETY: two different blocks (H2, H3), of which one is claimed (G1) and the other known to
         // nobody else; both have so many bytes (G2).
-        unsafe { block.cast::<u8>().copy_from_nonoverlapping(ptr, kept) };
-        self.retire(claim);
+        unsafe { block.cast::<u8>().copy_from_nonoverlapping(old, was.size.min(new.size())) };
+        self.retire(claim, was);
         Ok(block)
     }
 }
@@ -226,11 +227,17 @@ impl<
     }
 
     /// Frees a claimed block, at once or after a wait.
-    pub(super) fn retire(&self, claim: &Claim<'_, S, P>) {
+    pub(super) fn retire(&self, claim: &Claim<'_, S, P>, frame: &Frame) {
         let bytes = claim.leaves() * MIN_BLOCK;
         if self.hardening.clears {
             // SAFETY: the whole block, which is claimed (G1).
             unsafe { Self::clear(claim.start, bytes) };
+        } else if self.hardening.guards {
+            // A stale pointer shall not find them whole, when the memory is another block's.
+            // SAFETY: the block has the frame's bytes (G2).
+            let guards = unsafe { Guards::new(claim.start, frame, self.hardening.seed) };
+            // SAFETY: claimed (G1), in memory that may be written (H1).
+            unsafe { guards.wipe() };
         }
         if bytes <= self.hardening.waits_up_to {
             let block = Waiting { first: claim.first, leaves: claim.leaves() };

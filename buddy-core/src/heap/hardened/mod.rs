@@ -202,8 +202,8 @@ impl<
             return unsafe { self.heap.deallocate(ptr, layout) };
         }
         if layout.size() != 0 {
-            let (claim, _) = self.claim(ptr, layout)?;
-            self.retire(&claim);
+            let (claim, frame) = self.claim(ptr, layout)?;
+            self.retire(&claim, &frame);
         }
         Ok(())
     }

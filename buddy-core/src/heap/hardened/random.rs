@@ -27,6 +27,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn numbers_are_those_of_splitmix() {
+        // The first of seed 0, as published with the algorithm.
+        assert_eq!(finalize(0x9E37_79B9_7F4A_7C15), 0xE220_A839_7B1D_CDAF);
+    }
+
+    #[test]
     fn one_bit_changes_about_half_of_the_bits() {
         let mut least = u32::MAX;
         for bit in 0..64 {
