@@ -183,7 +183,7 @@ fn zeros_are_zero_whatever_happened() {
                 // SAFETY: the block is not used.
                 unsafe { heap.deallocate(block, layout) }.unwrap();
             }
-        } else if which & 24 == 24 && !live.is_empty() {
+        } else if which & 0x18 == 0x18 && !live.is_empty() {
             let at = which % live.len();
             let (block, old) = live[at];
             let new = layout(old.size() + size);
