@@ -3,7 +3,9 @@
 extern crate std;
 
 use super::geometry::{Geometry, header, record};
-use super::{AttachError, Eager, Kind, Lazy, Order, Plain, Plain32, Policy, Storage, Tree, Word};
+use super::{
+    AttachError, Eager, Invalid, Kind, Lazy, Order, Plain, Plain32, Policy, Storage, Tree, Word,
+};
 use std::vec::Vec;
 
 /// A tree with everything in it: blocks, runs of several pieces, free blocks of many orders,
@@ -112,6 +114,60 @@ fn every_planted_fault_is_found_in_words_of_64_bits() {
 fn every_planted_fault_is_found_in_words_of_32_bits() {
     every_planted_fault_is_found::<Plain32, Lazy>(1234..2000);
     every_planted_fault_is_found::<Plain32, Eager>(0..512);
+}
+
+#[test]
+fn an_active_word_is_one_of_its_order() {
+    let range = 1234..2000;
+    let mut metadata: Vec<Plain32> = furnished::<Plain32, Lazy>(range.clone());
+    let geometry = Geometry::new::<Plain32>(&range).unwrap();
+    for order in Order::range(0, geometry.top) {
+        let at = header::WORDS + order.get() as usize * record::WORDS + record::ACTIVE;
+        let nodes = geometry.nodes::<Plain32>(order.get(), 0);
+        let value = metadata[at].load();
+        for active in [nodes.low, nodes.low + 1, nodes.high + 1, nodes.high + 2] {
+            metadata[at].store(active);
+            let attached = Tree::<_, Lazy>::attach(metadata.as_mut_slice()).map(drop);
+            let is_one = (nodes.low + 1..=nodes.high + 1).contains(&active) || active == 0;
+            let number = active.wrapping_sub(1);
+            let error = AttachError::Invalid(Invalid::Active { order, number });
+            assert_eq!(attached == Err(error), !is_one, "order {order}: {active}");
+        }
+        metadata[at].store(value);
+    }
+    assert!(is_valid::<Plain32, Lazy>(&mut metadata));
+}
+
+#[test]
+fn summaries_of_summaries_are_checked_whatever_is_active() {
+    let range = 0..9000;
+    let mut metadata: Vec<Plain32> = furnished::<Plain32, Lazy>(range.clone());
+    // Nothing unmerged, which only an active word may have.
+    Tree::<_, Lazy>::attach(metadata.as_mut_slice()).unwrap().settle();
+    let geometry = Geometry::new::<Plain32>(&range).unwrap();
+    let nodes = geometry.nodes::<Plain32>(0, geometry.level_start::<Plain32>(0));
+    let above = nodes.summary::<Plain32>().summary::<Plain32>();
+    assert!(above.is_top());
+    for bit in 0..32 {
+        // The word of nodes with the number of the summary's word.
+        metadata[header::WORDS + record::ACTIVE].store(bit + 1);
+        assert!(is_valid::<Plain32, Lazy>(&mut metadata), "{bit}");
+        let value = metadata[above.at(0)].load();
+        metadata[above.at(0)].store(value ^ (1 << bit));
+        assert!(!is_valid::<Plain32, Lazy>(&mut metadata), "{bit}");
+        metadata[above.at(0)].store(value);
+    }
+}
+
+#[test]
+fn a_range_without_leaves_is_no_tree() {
+    let mut metadata = furnished::<Plain, Lazy>(37..700);
+    for (end, is_one) in [(36, false), (37, false), (700, false), (701, false), (691, true)] {
+        metadata[header::END].store(end);
+        let attached = Tree::<_, Lazy>::attach(metadata.as_mut_slice()).map(drop);
+        let is_corrupt = attached == Err(AttachError::Corrupt);
+        assert_eq!((attached.is_ok(), is_corrupt), (is_one, end <= 37 || end > 700), "{end}");
+    }
 }
 
 #[test]

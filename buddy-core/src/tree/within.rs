@@ -142,3 +142,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constraints_add_up() {
+        let (align, boundary) = (Order::new(3).unwrap(), Order::new(5).unwrap());
+        let all = Constraints::new().align(align).boundary(boundary).range(16..100).below(70);
+        assert_eq!((all.align, all.boundary, all.range), (align, Some(boundary), 16..70));
+    }
+}
