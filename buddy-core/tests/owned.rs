@@ -183,9 +183,9 @@ fn a_heap_can_be_sent_to_another_thread() {
     let block = heap.alloc::<u64>().unwrap();
     // SAFETY: a block of that type.
     unsafe { block.write(1234) };
-    let address = block.expose_provenance();
+    let address = block.as_ptr().expose_provenance();
     let heap = std::thread::spawn(move || {
-        let block = NonNull::<u64>::with_exposed_provenance(address);
+        let block = NonNull::new(std::ptr::with_exposed_provenance_mut::<u64>(address)).unwrap();
         // SAFETY: the block of the heap that came along, written before.
         assert_eq!(unsafe { block.read() }, 1234);
         heap.free_nonnull(block).unwrap();
