@@ -62,7 +62,8 @@ for architecture in "${@:-i686 s390x}"; do
         echo "--- $one: units and tests of buddy-core"
         cargo test --target "$one-unknown-linux-gnu" --package buddy-core --lib \
             --test tree --test shadow --test anywhere --test owned --test heap_misuse --test heap_in_place \
-            --test heap_regions --test heap_magazine --test heap_zeroed --test heap_threads
+            --test heap_regions --test heap_magazine --test heap_zeroed --test heap_threads \
+            --test hardened --test frames --test texts
         echo "ran: $one"
     done
 done
