@@ -269,10 +269,13 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// Why no block for `layout` was found at `ptr`.
     #[cold]
     fn why_not(&self, ptr: NonNull<u8>, layout: Layout) -> FreeError {
+        let address = ptr.addr().get();
         match self.usable_size(ptr) {
-            Ok(actual) => {
-                FreeError::WrongSize { address: ptr.addr().get(), given: layout.size(), actual }
+            // It was no block a moment ago: it was freed, and allocated again since.
+            Ok(actual) if actual == Self::class(layout).leaves * MIN_BLOCK => {
+                FreeError::AlreadyFree { address }
             }
+            Ok(actual) => FreeError::WrongSize { address, given: layout.size(), actual },
             Err(error) => error,
         }
     }
@@ -288,10 +291,12 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let start = extent.and_then(|extent| self.regions.pointer_to(extent.first));
         match start.and_then(|start| Some((start, self.bytes_at(start)?))) {
             // Not always so: the tree is read while others change it.
-            Some((start, bytes)) if address.wrapping_sub(start.addr().get()) < bytes => {
+            Some((start, bytes))
+                if (1..bytes).contains(&address.wrapping_sub(start.addr().get())) =>
+            {
                 FreeError::NotStart { address, block: start.addr().get() }
             }
-            // Free, or of a block that rests, or in the hands of another call.
+            // Free, or of a block that rests, or in the hands of another call; or there again.
             _ => FreeError::AlreadyFree { address },
         }
     }
@@ -305,5 +310,32 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> fmt::D
             .field("tree", &self.tree)
             .field("regions", &self.regions)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::Plain;
+    use core::mem::MaybeUninit;
+
+    /// As it happens among threads: the block that a free did not find is there when it asks why.
+    #[test]
+    fn a_block_that_is_there_again_was_free() {
+        let mut memory = [const { MaybeUninit::uninit() }; 10_000];
+        let heap: Heap<&mut [Plain], 16> = Heap::from_region(&mut memory).unwrap();
+        let layout = Layout::new::<[u8; 100]>();
+        let block = heap.allocate(layout).unwrap().cast::<u8>();
+        let address = block.addr().get();
+        assert_eq!(heap.why_not(block, layout), FreeError::AlreadyFree { address });
+        assert_eq!(heap.why_no_block(block), FreeError::AlreadyFree { address });
+        let larger = Layout::new::<[u8; 200]>();
+        let wrong = FreeError::WrongSize { address, given: 200, actual: 112 };
+        assert_eq!(heap.why_not(block, larger), wrong);
+        for inside in [1, 16, 111] {
+            let inside = NonNull::new(block.as_ptr().wrapping_add(inside)).unwrap();
+            let error = FreeError::NotStart { address: inside.addr().get(), block: address };
+            assert_eq!((heap.why_not(inside, layout), heap.why_no_block(inside)), (error, error));
+        }
     }
 }
