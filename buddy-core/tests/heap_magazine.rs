@@ -1,7 +1,9 @@
 //! Blocks that rest in a heap's magazine are free to everybody, and freeing them again is an error.
 
-use buddy_core::{AllocError, Eager, FreeError, Heap, Lazy, Plain, Policy};
+use buddy_core::heap::ZeroedWord;
+use buddy_core::{AllocError, Atomic, Eager, FreeError, Heap, Lazy, Plain, Plain32, Policy};
 use std::alloc::Layout;
+use std::collections::HashMap;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
@@ -114,6 +116,65 @@ fn resting_blocks_count_as_free_and_are_no_blocks() {
     assert_eq!((statistics.used(), statistics.blocks()), (1, 1));
     assert!(statistics.peak() * 16 >= peak);
     assert_eq!(heap.walk().filter(|block| block.used).count(), 1);
+}
+
+/// Frees, with every small size, at every place where no block of that size is held: every such call is
+/// refused, whatever rows have been stocked, emptied and taken over by other groups.
+fn no_place_is_a_block_but_those_held<W: ZeroedWord>() {
+    let memory: Box<[MaybeUninit<u8>]> = Box::new_uninit_slice(BYTES);
+    let heap: Heap<&mut [W], 16> = Heap::from_region(Box::leak(memory)).unwrap();
+    let sizes = [16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256];
+    let mut live: HashMap<NonNull<u8>, usize> = HashMap::new();
+    let mut random = 0x9E37_79B9_u32;
+    let mut below = |limit: usize| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 8) as usize % limit
+    };
+    for _ in 0..30 {
+        for _ in 0..40 {
+            let size = sizes[below(sizes.len())];
+            for _ in 0..below(12) {
+                let block = heap.allocate(layout(size)).unwrap().cast();
+                live.insert(block, size);
+            }
+        }
+        let mut blocks: Vec<_> = live.iter().map(|(block, size)| (*block, *size)).collect();
+        blocks.sort_unstable();
+        for (block, size) in blocks {
+            if below(3) == 0 {
+                live.remove(&block);
+                // SAFETY: the block is not used.
+                unsafe { heap.deallocate(block, layout(size)) }.unwrap();
+            }
+        }
+        let used = heap.total_allocated();
+        let places = live.keys().map(|block| block.as_ptr().wrapping_sub(512));
+        for place in places.flat_map(|start| (0..64).map(move |leaf| start.wrapping_add(leaf * 16)))
+        {
+            let place = NonNull::new(place).unwrap();
+            for size in sizes.into_iter().filter(|size| live.get(&place) != Some(size)) {
+                // SAFETY: refused, or the test ends.
+                assert!(
+                    unsafe { heap.deallocate(place, layout(size)) }.is_err(),
+                    "{place:?} {size}"
+                );
+            }
+        }
+        assert_eq!(heap.total_allocated(), used);
+        heap.validate().unwrap();
+    }
+    for (block, size) in live {
+        // SAFETY: the block is not used.
+        unsafe { heap.deallocate(block, layout(size)) }.unwrap();
+    }
+    assert_eq!(heap.total_free(), heap.size());
+}
+
+#[test]
+fn no_place_is_a_block_but_those_that_are_held() {
+    no_place_is_a_block_but_those_held::<Plain>();
+    no_place_is_a_block_but_those_held::<Plain32>();
+    no_place_is_a_block_but_those_held::<Atomic>();
 }
 
 #[test]
