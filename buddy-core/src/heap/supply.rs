@@ -118,8 +118,10 @@ mod tests {
         let start = heap.start_of(tree, aligned, class, align).unwrap();
         assert_eq!(Some(start), heap.regions.pointer_to(aligned));
         // Leaves that are no multiple of 4.
-        let misaligned = heap.regions.leaf_at(start).unwrap() + 17;
-        tree.allocate_at(misaligned, 4).unwrap();
+        let lowest =
+            heap.walk().next().and_then(|block| heap.regions.leaf_at(block.start)).unwrap();
+        let mut misaligned = (lowest.next_multiple_of(4) + 1..).step_by(4);
+        let misaligned = misaligned.find(|at| tree.allocate_at(*at, 4).is_ok()).unwrap();
         let other = heap.start_of(tree, misaligned, class, align).unwrap();
         assert!(other.addr().get() % align == 0 && other != start);
         assert!(!tree.has_block(misaligned, 4));
