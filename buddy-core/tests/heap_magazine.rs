@@ -244,8 +244,8 @@ fn free_all_forgets_what_rests() {
 fn tree_and_magazine_together_take_at_most_4_3_bits_a_leaf() {
     for shift in 20..32 {
         for bytes in [1_usize << shift, (1 << shift) + 12_345, 3 << (shift - 1)] {
-            let bits = TestHeap::<Lazy>::metadata_words(bytes) * usize::BITS as usize;
-            let leaves = bytes / 16;
+            let bits = TestHeap::<Lazy>::metadata_words(bytes) as u64 * u64::from(usize::BITS);
+            let leaves = bytes as u64 / 16;
             assert!(bits * 10 <= leaves * 43, "{bits} bits for {leaves} leaves");
         }
     }

@@ -330,3 +330,29 @@ fn errors_say_what_was_asked() {
         "cannot resize: 0x1000 is free already"
     );
 }
+
+#[test]
+fn a_request_for_the_whole_heap_is_not_too_large() {
+    let mut memory = Memory::new();
+    let heap: TestHeap<'_> = Heap::from_region(memory.slice()).unwrap();
+    heap.allocate(Layout::new::<u8>()).unwrap();
+    let (size, largest) = (heap.size(), heap.statistics().largest_free() * 16);
+    let refused = |requested| heap.allocate(Layout::from_size_align(requested, 1).unwrap()).err();
+    let short = AllocError::OutOfMemory { requested: size, largest_free: largest };
+    assert_eq!(refused(size), Some(short));
+    assert_eq!(refused(size + 1), Some(AllocError::TooLarge { requested: size + 1, heap: size }));
+}
+
+#[test]
+fn a_region_without_room_for_metadata_and_a_block_is_too_small() {
+    let mut memory = Memory::new();
+    for bytes in 0..2000 {
+        let region = &mut memory.slice()[..bytes];
+        match Heap::<&mut [Plain], 16>::from_region(region) {
+            Ok(heap) => assert!(heap.size() > 0),
+            Err(error) => {
+                assert!(bytes < 200 && error == BuildError::TooSmall { bytes }, "{error}");
+            }
+        }
+    }
+}

@@ -303,3 +303,22 @@ fn memory_is_added_while_threads_allocate() {
     assert!(heap.size() > 1_000_000);
     heap.validate().unwrap();
 }
+
+#[test]
+fn a_region_that_has_no_numbers_is_told_how_many_there_are() {
+    let count = Tree::<&mut [Plain]>::metadata_words(0..640);
+    let heap: Heap<&mut [Plain], 16> = Heap::new(words(count)).unwrap();
+    let refused = heap.add(leak(4096, 0, 1 << 16));
+    let Err(RegionError::Capacity { needed, available }) = refused else { panic!("{refused:?}") };
+    assert_eq!((needed, available % 16), (1 << 16, 0));
+    // As many are to be had, and no more; then fewer by these and one between.
+    assert!(matches!(heap.add(leak(4096, 0, available + 16)), Err(RegionError::Capacity { .. })));
+    let half = available / 2 / 16 * 16;
+    assert_eq!(heap.add(leak(4096, 0, half)), Ok(half));
+    let Err(RegionError::Capacity { available: left, .. }) = heap.add(leak(4096, 0, 1 << 16))
+    else {
+        panic!("no numbers left")
+    };
+    assert!(left < available - half, "{left} of {available}");
+    assert!(heap.add(leak(4096, 0, left)).is_ok());
+}

@@ -202,3 +202,18 @@ fn zeros_are_zero_whatever_happened() {
     }
     heap.validate().unwrap();
 }
+
+#[test]
+fn metadata_that_was_used_before_makes_nothing_known() {
+    let count = TestHeap::<Lazy>::metadata_words(BYTES);
+    for value in [0, usize::MAX] {
+        let mut metadata: Vec<Plain> = (0..count).map(|_| Plain::zero()).collect();
+        // SAFETY: any bytes are a word.
+        unsafe { metadata.as_mut_ptr().write_bytes(value as u8, count) };
+        let mut memory = vec![MaybeUninit::new(0xA5); BYTES];
+        let heap: Heap<&mut [Plain], 16> = Heap::with_metadata(&mut metadata, &mut memory).unwrap();
+        for size in [100, CHUNK, 20 * CHUNK] {
+            assert_eq!(dirty(heap.allocate_zeroed(layout(size)).unwrap()), 0, "{size}");
+        }
+    }
+}

@@ -183,3 +183,46 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         self.gaps(tree).map(|(from, end)| end - from).max().unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::tree::Plain;
+    use core::ptr;
+    use std::vec::Vec;
+
+    #[test]
+    fn vacant_numbers_are_in_the_metadata_and_apart_from_those_of_others() {
+        type Boxless<'w> = Heap<&'w mut [Plain], 16>;
+        let range = 100..200;
+        let words = Tree::<&mut [Plain]>::metadata_words(range.clone());
+        let mut words: Vec<Plain> = (0..words).map(|_| Plain::zero()).collect();
+        let tree: Tree<&mut [Plain]> = Tree::new(words.as_mut_slice(), range).unwrap();
+        let region = |at: usize, first, leaves| {
+            let base = NonNull::new(ptr::without_provenance_mut(at)).unwrap();
+            Region { base, first, leaves, bytes: leaves * 16, extendable: true }
+        };
+        let other = region(0x1000, 120, 10);
+        for (first, leaves, is_vacant) in [
+            (100, 19, true),
+            (100, 20, false),
+            (99, 5, false),
+            (131, 69, true),
+            (131, 70, false),
+            (130, 10, false),
+            (125, 1, false),
+            (200, 0, true),
+            (201, 0, false),
+            (300, 5, false),
+            (usize::MAX, 5, false),
+        ] {
+            let others = [other].into_iter();
+            let found = Boxless::is_vacant(&tree, others, region(0x8000, first, leaves));
+            assert_eq!(found, is_vacant, "{first} {leaves}");
+        }
+        // Where memory and numbers go on.
+        assert!(Boxless::is_vacant(&tree, [other].into_iter(), region(0x10a0, 130, 70)));
+        assert!(!Boxless::is_vacant(&tree, [other].into_iter(), region(0x10a0, 130, 71)));
+    }
+}
