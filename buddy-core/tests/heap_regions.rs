@@ -20,7 +20,9 @@ fn leak(align: usize, offset: usize, len: usize) -> &'static mut Memory {
     &mut memory[skipped + offset..][..len]
 }
 
+/// As many words as have the bits of so many of 64.
 fn words(count: usize) -> &'static mut [Plain] {
+    let count = count * 64 / usize::BITS as usize;
     (0..count).map(|_| Plain::zero()).collect::<Vec<_>>().leak()
 }
 

@@ -24,6 +24,7 @@ fn class(leaves: usize) -> Class {
 #[derive(Default)]
 struct Given {
     rows: RefCell<Vec<Row>>,
+    attached: RefCell<Vec<Row>>,
     /// Bits that are never detached.
     stuck: usize,
 }
@@ -43,7 +44,9 @@ impl Backing for Given {
         0
     }
 
-    fn reattach(&self, _: Row) {}
+    fn reattach(&self, row: Row) {
+        self.attached.borrow_mut().push(row);
+    }
 
     fn free(&self, row: Row) {
         self.rows.borrow_mut().push(row);
@@ -178,6 +181,26 @@ fn appetite_grows_with_every_load_until_memory_is_short() {
     }
     magazine.drain(&Nothing);
     assert_eq!(magazine.appetite(0, class), 1);
+}
+
+#[test]
+fn a_row_that_has_no_place_is_given_back_but_for_the_lowest_block() {
+    let (words, shape) = words::<Plain>();
+    let magazine = Magazine::new(&words, &shape, PRECISION, 1);
+    let class = class(5);
+    // Two blocks of another group rest there, too few to be given away for it.
+    magazine.load(0, class, row(5, 3, 0b111), &Nothing);
+    let rival = row(5, 3 + magazine.ways(class), 0b1011_0000);
+    let tree = Given::default();
+    let first = magazine.load(0, class, rival, &tree);
+    assert_eq!(first, rival.first_leaf::<Plain>(4));
+    assert_eq!(tree.take(), [Row { blocks: 0b1010_0000, ..rival }]);
+    assert_eq!(tree.attached.take(), [Row { blocks: 0b0001_0000, ..rival }]);
+    // A row of one block has nothing to give back.
+    let single = Row { blocks: 0b1, ..rival };
+    magazine.load(0, class, single, &tree);
+    let stocked = (tree.take(), tree.attached.take());
+    assert_eq!(stocked, (Vec::new(), [single].to_vec()));
 }
 
 #[test]

@@ -124,7 +124,7 @@ impl Model {
             let leaves = 1 << order;
             self.first.next_multiple_of(leaves) + leaves <= self.capacity_end
         };
-        Order::new((0..40).rev().find(fits).unwrap()).unwrap()
+        Order::new((0..40.min(usize::BITS - 2)).rev().find(fits).unwrap()).unwrap()
     }
 
     pub(crate) fn set(&mut self, first: usize, leaves: usize, state: Leaf) {
