@@ -188,8 +188,8 @@ fn a_row_that_has_no_place_is_given_back_but_for_the_lowest_block() {
     let (words, shape) = words::<Plain>();
     let magazine = Magazine::new(&words, &shape, PRECISION, 1);
     let class = class(5);
-    // Two blocks of another group rest there, too few to be given away for it.
-    magazine.load(0, class, row(5, 3, 0b111), &Nothing);
+    // A block of another group rests there, too few to be given away for it.
+    magazine.load(0, class, row(5, 3, 0b11), &Nothing);
     let rival = row(5, 3 + magazine.ways(class), 0b1011_0000);
     let tree = Given::default();
     let first = magazine.load(0, class, rival, &tree);
