@@ -71,3 +71,22 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
         self.pools.iter().flatten().try_for_each(|pool| pool.settled().validate())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::frames::{Bootstrap, Frames, MemoryKind, MemoryRange};
+    use crate::tree::{Eager, Plain, Word};
+
+    #[test]
+    fn frames_with_a_torn_tree_are_not_whole() {
+        let map = [MemoryRange::new(0, 1 << 24, MemoryKind::Usable)];
+        let mut words = [const { Plain::zero() }; 1000];
+        let frames: Frames<'_, Plain, Eager> = Bootstrap::new(map).build_in(&mut words).unwrap();
+        frames.allocate_one().unwrap();
+        assert_eq!(frames.validate(), Ok(()));
+        let tree = frames.pools.iter().flatten().next().unwrap().settled();
+        let used = tree.words().iter().position(|word| word.load() == 1).unwrap();
+        tree.words()[used].store(2);
+        assert!(frames.validate().is_err());
+    }
+}

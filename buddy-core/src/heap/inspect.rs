@@ -175,4 +175,16 @@ mod tests {
         tree.words()[used].store(2);
         assert!(heap.validate().is_err());
     }
+
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn an_owned_heap_with_a_torn_tree_is_not_whole() {
+        let owned = crate::BuddyAllocator::<4096, 16>::new(false);
+        owned.alloc_bytes(1).unwrap();
+        assert_eq!(owned.validate(), Ok(()));
+        let words = owned.as_heap().tree.as_ref().unwrap().words();
+        let used = words.iter().position(|word| word.load() == 1).unwrap();
+        words[used].store(2);
+        assert!(owned.validate().is_err());
+    }
 }

@@ -224,3 +224,16 @@ fn frames_of_another_size_count_in_their_size() {
     let frame = frames.allocate_one().unwrap();
     assert_eq!(frame.address().get() % 16384, 0);
 }
+
+#[test]
+fn alignment_above_the_blocks_own_is_served_anywhere() {
+    with_frames(|frames| {
+        for (count, align) in [(1, 64), (3, 16), (4, 4), (5, 1024), (1, 1), (16, 8)] {
+            for _ in 0..5 {
+                let request = Request::frames(count).align(align * 4096);
+                let block = frames.allocate_within(&request).unwrap();
+                assert_eq!(block.number() as u64 % align, 0, "{count} {align}");
+            }
+        }
+    });
+}

@@ -71,6 +71,7 @@ macro_rules! for_every_shared_tree {
 
 mod action;
 mod calls;
+mod corners;
 mod exhaustive;
 mod geometry;
 mod misuse;
