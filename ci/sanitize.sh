@@ -24,9 +24,9 @@ RUSTFLAGS="-Zsanitizer=address" ASAN_OPTIONS="$asan" CARGO_TARGET_DIR="$base/add
     cargo +nightly test --target "$target" --package buddy-checks --no-default-features --tests
 
 echo "--- leak: the owned heap, and the corpus"
-RUSTFLAGS="-Zsanitizer=leak" CARGO_TARGET_DIR="$base/leak" \
+RUSTFLAGS="-Zsanitizer=leak" LSAN_OPTIONS="allocator_may_return_null=1" CARGO_TARGET_DIR="$base/leak" \
     cargo +nightly test --target "$target" --package buddy-core --test owned
-RUSTFLAGS="-Zsanitizer=leak" CARGO_TARGET_DIR="$base/leak" \
+RUSTFLAGS="-Zsanitizer=leak" LSAN_OPTIONS="allocator_may_return_null=1" CARGO_TARGET_DIR="$base/leak" \
     cargo +nightly test --target "$target" --package buddy-checks --no-default-features --test corpus
 
 echo "--- thread: the soak program"
