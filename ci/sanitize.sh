@@ -31,7 +31,7 @@ RUSTFLAGS="-Zsanitizer=leak" LSAN_OPTIONS="allocator_may_return_null=1" CARGO_TA
 
 echo "--- thread: the soak program"
 RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" CARGO_TARGET_DIR="$base/thread" \
-    TSAN_OPTIONS="halt_on_error=1" \
+    TSAN_OPTIONS="halt_on_error=1:suppressions=$PWD/ci/tsan.supp" \
     cargo +nightly run --release --target "$target" --package buddy-checks --no-default-features \
     --example soak -- --seconds "${SOAK_SECONDS:-20}"
 echo "ran: address, leak, thread"
