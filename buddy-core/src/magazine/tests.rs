@@ -184,6 +184,25 @@ fn appetite_grows_with_every_load_until_memory_is_short() {
 }
 
 #[test]
+fn every_lane_has_a_hint_and_an_appetite_of_its_own() {
+    let shape = Shape::fitting::<Plain>(0, 100_000, Order::new(16).unwrap(), PRECISION, 4);
+    let words: Vec<Plain> = (0..shape.words()).map(|_| Plain::zero()).collect();
+    let magazine = Magazine::new(&words, &shape, PRECISION, 4);
+    magazine.lay_out();
+    let class = class(2);
+    for lane in 0..4 {
+        assert_eq!(magazine.appetite(lane, class), 1);
+        magazine.load(lane, class, row(2, lane, 0b11), &Nothing);
+    }
+    for lane in 0..4 {
+        assert_eq!(magazine.appetite(lane, class), 2);
+        let second = row(2, lane, 0b10).first_leaf::<Plain>(1);
+        assert_eq!(magazine.take(lane, class), Some(second));
+        assert_eq!(magazine.take(lane, class), None);
+    }
+}
+
+#[test]
 fn a_row_that_has_no_place_is_given_back_but_for_the_lowest_block() {
     let (words, shape) = words::<Plain>();
     let magazine = Magazine::new(&words, &shape, PRECISION, 1);
