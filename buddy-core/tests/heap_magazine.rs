@@ -130,7 +130,7 @@ fn no_place_is_a_block_but_those_held<W: ZeroedWord>() {
         random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (random >> 8) as usize % limit
     };
-    for _ in 0..8 {
+    for _ in 0..30 {
         for _ in 0..40 {
             let size = sizes[below(sizes.len())];
             for _ in 0..below(12) {
@@ -148,8 +148,8 @@ fn no_place_is_a_block_but_those_held<W: ZeroedWord>() {
             }
         }
         let used = heap.total_allocated();
-        let places = live.keys().map(|block| block.as_ptr().wrapping_sub(256));
-        for place in places.flat_map(|start| (0..32).map(move |leaf| start.wrapping_add(leaf * 16)))
+        let places = live.keys().map(|block| block.as_ptr().wrapping_sub(512));
+        for place in places.flat_map(|start| (0..64).map(move |leaf| start.wrapping_add(leaf * 16)))
         {
             let place = NonNull::new(place).unwrap();
             for size in sizes.into_iter().filter(|size| live.get(&place) != Some(size)) {
