@@ -10,9 +10,14 @@ const PRECISION: u32 = 3;
 
 /// The words of a magazine with several ways.
 fn words<W: Word>() -> (Vec<W>, Shape) {
-    let shape = Shape::fitting::<W>(0, 1000, Order::new(16).unwrap(), PRECISION, 1);
+    words_within(1000, 1)
+}
+
+/// The words of a magazine of at most so many, for so many CPUs.
+fn words_within<W: Word>(most: usize, cpus: usize) -> (Vec<W>, Shape) {
+    let shape = Shape::fitting::<W>(0, most, Order::new(16).unwrap(), PRECISION, cpus);
     let words: Vec<W> = (0..shape.words()).map(|_| W::default()).collect();
-    Magazine::new(&words, &shape, PRECISION, 1).lay_out();
+    Magazine::new(&words, &shape, PRECISION, cpus).lay_out();
     (words, shape)
 }
 
@@ -150,10 +155,8 @@ fn a_row_goes_to_another_group_once_nothing_rests_there() {
 
 #[test]
 fn blocks_in_any_way_are_found() {
-    let shape = Shape::fitting::<Plain>(0, 100_000, Order::new(16).unwrap(), PRECISION, 1);
-    let words: Vec<Plain> = (0..shape.words()).map(|_| Plain::zero()).collect();
+    let (words, shape) = words_within::<Plain>(100_000, 1);
     let magazine = Magazine::new(&words, &shape, PRECISION, 1);
-    magazine.lay_out();
     let class = class(2);
     assert!(magazine.ways(class) > 64);
     let firsts: Vec<_> = (0..magazine.ways(class))
@@ -185,10 +188,8 @@ fn appetite_grows_with_every_load_until_memory_is_short() {
 
 #[test]
 fn every_lane_has_a_hint_and_an_appetite_of_its_own() {
-    let shape = Shape::fitting::<Plain>(0, 100_000, Order::new(16).unwrap(), PRECISION, 4);
-    let words: Vec<Plain> = (0..shape.words()).map(|_| Plain::zero()).collect();
+    let (words, shape) = words_within::<Plain>(100_000, 4);
     let magazine = Magazine::new(&words, &shape, PRECISION, 4);
-    magazine.lay_out();
     let class = class(2);
     for lane in 0..4 {
         assert_eq!(magazine.appetite(lane, class), 1);
