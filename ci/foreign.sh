@@ -65,7 +65,7 @@ for architecture in "${@:-i686 s390x}"; do
         if [ "$one" = s390x ]; then skipped=(--skip six_and_seven_leaves --skip up_to_ten_leaves); fi
         cargo test --target "$one-unknown-linux-gnu" --package buddy-core --lib \
             --test tree --test shadow --test anywhere --test owned --test heap_misuse --test heap_in_place \
-            --test heap_regions --test heap_magazine --test heap_zeroed --test heap_threads \
+            --test heap_regions --test heap_slabs --test heap_zeroed --test heap_threads \
             --test hardened --test frames --test texts -- "${skipped[@]}"
         echo "ran: $one"
     done

@@ -42,7 +42,7 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// More memory is not tried; from 1 MiB on there is a magazine.
+/// More memory is not tried; from 1 MiB on there are slabs.
 const MOST_BYTES: usize = 3 << 20;
 
 fn run_on<W: ZeroedWord, const MIN_BLOCK: usize, P: Policy>(mut input: Input<'_>) {

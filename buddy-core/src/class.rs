@@ -76,7 +76,7 @@ impl Class {
         let natural = usize::BITS - last.leading_zeros();
         let shift = natural.saturating_sub(mantissa + 1);
         let steps = last >> shift;
-        // A magazine, which alone uses it, has no more classes than a `u32` can number.
+        // Slabs, which alone use it, have no more classes than a `u32` can number.
         let index = ((shift as usize) << mantissa) + steps;
         Self { index: index as u32, leaves: (steps + 1) << shift, natural }
     }
@@ -86,6 +86,13 @@ impl Class {
     pub(crate) const fn of(leaves: usize, precision: u32) -> Option<Self> {
         let class = Self::holding(leaves.wrapping_sub(1), precision);
         if leaves != 0 && class.leaves == leaves { Some(class) } else { None }
+    }
+
+    /// The class of that natural order with a number that is `rank` modulo `ranks`, a power of two; of a
+    /// precision that has no more than so many classes of one natural order.
+    pub(crate) const fn ranked(natural: u32, rank: u32, ranks: u32, precision: u32) -> Self {
+        let last = Self::holding((1 << natural) - 1, precision).index;
+        Self::at(last - (last.wrapping_sub(rank) & (ranks - 1)), precision)
     }
 
     /// The class with that number.
@@ -145,6 +152,9 @@ mod tests {
             for leaves in 1..2000 {
                 let class = Class::holding(leaves - 1, precision);
                 assert_eq!(Class::at(class.index, precision), class);
+                if precision <= 4 {
+                    assert_eq!(Class::ranked(class.natural, class.index % 8, 8, precision), class);
+                }
                 assert_eq!(Class::of(class.leaves, precision), Some(class));
                 assert_eq!(Class::of(leaves, precision).is_some(), leaves == class.leaves);
             }

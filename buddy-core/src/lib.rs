@@ -80,8 +80,6 @@ mod class;
 pub mod frames;
 pub mod heap;
 #[forbid(unsafe_code)]
-mod magazine;
-#[forbid(unsafe_code)]
 mod supply;
 #[forbid(unsafe_code)]
 pub mod tree;

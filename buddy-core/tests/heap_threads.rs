@@ -38,7 +38,7 @@ impl Policy for Patient {
     }
 }
 
-/// Sizes so fine that no magazine keeps them: everything meets in the tree's active words.
+/// Sizes so fine that there are no slabs of them: everything meets in the tree's active words.
 struct Fine;
 
 impl Policy for Fine {
@@ -223,7 +223,7 @@ fn nobody_is_refused(bytes: usize, size: usize, distance: usize) {
 
 #[test]
 fn nobody_is_refused_while_there_is_a_block() {
-    // Without a magazine, with one, and of sizes that do not rest in one; of blocks that merge with
+    // Without slabs, with them, and of sizes that have none; of blocks that merge with
     // each other, and of some that do not.
     for (bytes, size) in
         [(20_000, 256), (20_000, 320), (2 << 20, 1024), (2 << 20, 640), (2 << 20, 60_000)]
@@ -242,7 +242,7 @@ fn one_of_several_frees_succeeds() {
         for round in 0..300 {
             let block = Marked::new(heap, layout, 1).unwrap();
             if round % 3 == 0 {
-                // Out of the magazine, so that the tree has to tell.
+                // Out of the slabs, so that the tree has to tell.
                 heap.settle();
             }
             let start = Barrier::new(THREADS);

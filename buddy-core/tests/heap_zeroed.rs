@@ -53,7 +53,7 @@ fn fresh_memory_is_not_cleared_and_used_memory_is() {
 #[test]
 fn whatever_was_handed_out_is_cleared() {
     let heap = credulous::<Lazy>();
-    // By size, by alignment, by growth, from the magazine, by half.
+    // By size, by alignment, by growth, from slabs, by half.
     let small: Vec<_> = (0..100).map(|_| heap.allocate(layout(100)).unwrap().cast()).collect();
     let aligned = Layout::from_size_align(40_000, 1 << 17).unwrap();
     let aligned_block = heap.allocate(aligned).unwrap().cast();

@@ -325,7 +325,7 @@ fn run_on_stretches<W: ZeroedWord, const MIN_BLOCK: usize, P: Policy>(
 
 fn regions() -> impl Strategy<Value = (usize, usize)> {
     let offset = prop_oneof![0_usize..70_000, (0_usize..16).prop_map(|page| page * 4096)];
-    // The longest have a magazine of many rows.
+    // The longest have slabs of many classes.
     let len = prop_oneof![1 => 0_usize..3000, 4 => 0_usize..100_000, 2 => 500_000_usize..2_000_000];
     (offset, len)
 }

@@ -170,25 +170,25 @@ macro_rules! public_calls {
                 self.with(Heap::size)
             }
 
-            /// The bytes of all free blocks. O(sizes that rest in magazines).
+            /// The bytes of all free blocks. O(slabs with a free slot).
             #[must_use]
             pub fn total_free(&self) -> usize {
                 self.with(Heap::total_free)
             }
 
-            /// The usable bytes of all allocated blocks. O(sizes that rest in magazines).
+            /// The usable bytes of all allocated blocks. O(slabs with a free slot).
             #[must_use]
             pub fn total_allocated(&self) -> usize {
                 self.with(Heap::total_allocated)
             }
 
-            /// The bytes of free blocks that rest in the magazine; see [`Heap::total_resting`].
+            /// The bytes of free slots in slabs; see [`Heap::total_resting`].
             #[must_use]
             pub fn total_resting(&self) -> usize {
                 self.with(Heap::total_resting)
             }
 
-            /// Gives what rests in the magazine to the tree, and merges everything. See
+            /// Gives the free slots of slabs to the tree, and merges everything. See
             /// [`Heap::settle`].
             pub fn settle(&self) {
                 self.with(Heap::settle);

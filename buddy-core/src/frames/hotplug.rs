@@ -140,7 +140,7 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     /// Why a frame cannot be removed.
     fn obstacle(pool: &Pool<'_, W, P>, leaf: usize) -> RangeError {
         let address = Self::address(leaf);
-        match pool.settled().extent_at(leaf) {
+        match pool.extent_at(leaf) {
             Some(extent) if extent.kind == Kind::Reserved => RangeError::NotManaged { address },
             Some(extent) if extent.kind == Kind::Used => {
                 RangeError::InUse { address: Self::address(extent.first), frames: extent.leaves }

@@ -38,7 +38,8 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
         Self::address(self.metadata.start)..Self::address(self.metadata.end)
     }
 
-    /// All that the zones' metadata records, in address order; O(orders) a step. If other CPUs change
+    /// All that the zones' metadata records, in address order; O(words of metadata) at first, to make the
+    /// slabs ordinary blocks, O(orders) a step. If other CPUs change
     /// it meanwhile, what they change may be seen before, after, or in pieces.
     ///
     /// ```
@@ -52,15 +53,16 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn walk(&self) -> impl Iterator<Item = Stretch<FRAME_SIZE>> {
-        let trees = self.pools.iter().flatten().map(Pool::settled);
+        let trees = self.pools.iter().flatten().map(Pool::dissolved);
         trees.flat_map(|tree| tree.walk()).map(Stretch::from)
     }
 
     /// What a frame belongs to; `None` where there is no metadata. O(orders).
     #[must_use]
     pub fn stretch_at(&self, frame: Frame<FRAME_SIZE>) -> Option<Stretch<FRAME_SIZE>> {
-        let tree = self.pool_of(frame.number())?.settled();
-        tree.extent_at(frame.number()).map(Stretch::from)
+        let pool = self.pool_of(frame.number())?;
+        pool.settled();
+        pool.extent_at(frame.number()).map(Stretch::from)
     }
 
     /// Checks every invariant of the zones' trees. O(frames). No other CPU may use them meanwhile.
@@ -68,7 +70,7 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     /// # Errors
     /// The first breach found, in frame numbers.
     pub fn validate(&self) -> Result<(), Invalid> {
-        self.pools.iter().flatten().try_for_each(|pool| pool.settled().validate())
+        self.pools.iter().flatten().try_for_each(|pool| pool.dissolved().validate())
     }
 }
 

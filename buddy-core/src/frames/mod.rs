@@ -51,9 +51,9 @@
 //! # Many CPUs, interrupts, locks
 //!
 //! Over [`Atomic`](crate::Atomic) words [`Frames`] is `Sync`: all CPUs and their interrupt handlers
-//! call it with no lock, and no call waits for another. Frames that are freed rest with their size in a
-//! magazine, of which each CPU has a lane, so that most calls change one word; they count as free, and
-//! are merged before a request is refused. Over [`Plain`](crate::Plain) words it is for
+//! call it with no lock, and no call waits for another. Small blocks are slots of slabs, of which each CPU
+//! takes from some of its own, so that most calls change one word; free slots count as free, and are
+//! merged before a request is refused. Over [`Plain`](crate::Plain) words it is for
 //! one CPU, or for a lock of yours round it: `Mutex<Frames<'static, Plain>>` with any mutex; one that
 //! interrupt handlers take has to disable interrupts.
 //!

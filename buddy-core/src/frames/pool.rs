@@ -1,21 +1,20 @@
-//! A zone's frames: a tree, and before it a magazine, where frames that were freed rest, so that each
-//! CPU takes and gives most of them by one change of one word.
+//! A zone's frames: a tree, and before it slabs of small blocks, so that each CPU takes and gives most of
+//! them by one change of one word.
 //!
-//! To the tree a resting block is allocated. So whatever looks at free frames, or wants certain ones,
-//! has the resting ones given to the tree first; and a block is detached from both before it is freed
-//! in part or divided. What is refused while something rests is attempted again while nothing does.
+//! To the tree a slab is in somebody's hands. So whatever looks at free frames, or wants certain ones, has
+//! the slabs with free slots made trees again first; and so is a slab before one of its slots is freed in
+//! part or divided. What is refused while slots are free is attempted again while none is.
 
 use crate::class::{Class, Classes};
-use crate::magazine::Shape;
-use crate::supply::Supply;
-use crate::tree::{AllocError, FreeError, Kind, Order, Policy, Tree, Word};
+use crate::supply::{Shape, Supply};
+use crate::tree::{AllocError, Extent, FreeError, Kind, Order, Policy, Tree, Word};
 use core::ops::Range;
 
 /// The frames of a zone: the leaves of the tree have the frames' numbers.
 pub(super) struct Pool<'m, W: Word, P: Policy> {
     tree: Tree<&'m mut [W], P>,
-    /// The magazine's, which lies behind the tree's own words.
-    magazine: Shape,
+    /// What is known of slabs lies behind the tree's own words.
+    slabs: Shape,
 }
 
 impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
@@ -31,12 +30,8 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
         let words = storage.len();
         let tree = Tree::reserved_zeroed(storage, span).ok()?;
         let at = tree.own_words();
-        let magazine = if P::LAZY {
-            Shape::fitting::<W>(at, words - at, tree.max_order(), P::PRECISION, P::CPUS)
-        } else {
-            Shape::NONE
-        };
-        let pool = Self { tree, magazine };
+        let slabs = if P::LAZY { Shape::fitting(&tree, at, words - at) } else { Shape::NONE };
+        let pool = Self { tree, slabs };
         pool.supply().clear();
         Some(pool)
     }
@@ -46,16 +41,23 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
         &self.tree
     }
 
-    /// The tree, in which nothing rests and everything is merged, as long as no other call frees.
+    /// The tree, in which everything is merged, and no slab has a free slot, as long as no other call
+    /// frees.
     pub(super) fn settled(&self) -> &Tree<&'m mut [W], P> {
         self.supply().settle();
         self.tree.settle();
         &self.tree
     }
 
+    /// The tree, without slabs, and in which everything is merged, as long as no other call is made.
+    pub(super) fn dissolved(&self) -> &Tree<&'m mut [W], P> {
+        self.supply().dissolve();
+        self.settled()
+    }
+
     #[inline(always)]
     fn supply(&self) -> Supply<'_, &'m mut [W], P> {
-        Supply::new(&self.tree, &self.magazine)
+        Supply::new(&self.tree, &self.slabs)
     }
 
     /// The class of blocks of exactly so many frames.
@@ -65,22 +67,22 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
         (class.leaves == frames).then_some(class)
     }
 
-    /// Frames that rest. O(rows of the magazine).
+    /// Frames of free slots. O(slabs with a free slot).
     pub(super) fn resting(&self) -> usize {
         self.supply().resting()
     }
 
-    /// Whether the block of so many frames at a frame, which is allocated to the tree, rests.
-    fn rests(&self, first: usize, frames: usize) -> bool {
-        Self::class(frames).is_some_and(|class| self.supply().rests(first, class))
+    /// What a frame belongs to.
+    pub(super) fn extent_at(&self, frame: usize) -> Option<Extent> {
+        self.supply().extent_at(frame)
     }
 
-    /// Takes a block that rests, or that the tree stocks the magazine with.
+    /// Takes a slot of a slab.
     #[inline(always)]
     fn take_supplied(&self, frames: usize) -> Option<usize> {
         let (supply, class) = (self.supply(), Self::class(frames)?);
-        let resting = supply.take(class).or_else(|| supply.take_marked(class));
-        resting.or_else(|| Some(supply.stock(class)?.first))
+        let taken = supply.take(class).or_else(|| supply.take_marked(class));
+        taken.or_else(|| Some(supply.raise(class)?.first))
     }
 
     /// Allocates a block of an order.
@@ -137,14 +139,14 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
     pub(super) fn give(&self, first: usize, frames: usize) -> Result<(), FreeError> {
         let is_freed = match Self::class(frames) {
             Some(class) => self.supply().give(first, class),
-            None => return self.tree.free_sized(first, frames).map_err(|error| self.name(error)),
+            None => self.tree.free_sized(first, frames).is_ok(),
         };
         if is_freed { Ok(()) } else { Err(self.why_not(first, frames)) }
     }
 
     /// Frees the block at a frame, and returns how many frames it had.
     pub(super) fn give_all(&self, first: usize) -> Result<usize, FreeError> {
-        let frames = self.tree.leaves_of(first).map_err(|error| self.name(error))?;
+        let frames = self.supply().leaves_of(first)?;
         self.give(first, frames)?;
         Ok(frames)
     }
@@ -154,11 +156,11 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
         if frames == 0 {
             return Err(FreeError::ZeroSize);
         }
-        let block = self.tree.extent_at(first).ok_or(FreeError::OutOfRange { leaf: first })?;
+        let block = self.extent_at(first).ok_or(FreeError::OutOfRange { leaf: first })?;
         match block.kind {
-            Kind::Used if !self.rests(block.first, block.leaves) => {}
+            Kind::Used => {}
             Kind::Reserved => return Err(FreeError::Reserved { leaf: first }),
-            _ => return Err(FreeError::AlreadyFree { leaf: first }),
+            Kind::Free => return Err(FreeError::AlreadyFree { leaf: first }),
         }
         let actual = block.end() - first;
         if frames > actual {
@@ -186,7 +188,7 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
         Ok(self.tree.divide_detached(first, frames, each))
     }
 
-    /// Takes an allocated block out of the tree and the magazine.
+    /// Takes an allocated block out of the tree.
     fn detach(&self, first: usize, frames: usize) -> Result<(), FreeError> {
         let is_detached = match Self::class(frames) {
             Some(class) => self.supply().detach(first, class),
@@ -198,25 +200,11 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
     /// Why no block of so many frames is held at a frame.
     #[cold]
     fn why_not(&self, leaf: usize, given: usize) -> FreeError {
-        match self.tree.leaves_of(leaf) {
-            // It rests; or was freed in between, and allocated again.
+        match self.supply().leaves_of(leaf) {
+            // It was freed in between, and allocated again.
             Ok(actual) if actual == given => FreeError::AlreadyFree { leaf },
-            Ok(actual) => self.name(FreeError::WrongSize { leaf, given, actual }),
-            Err(error) => self.name(error),
-        }
-    }
-
-    /// The tree's error, which takes blocks that rest for allocated.
-    #[cold]
-    fn name(&self, error: FreeError) -> FreeError {
-        let (leaf, block) = match error {
-            FreeError::NotStart { leaf, block } => (leaf, block),
-            FreeError::WrongSize { leaf, .. } => (leaf, leaf),
-            other => return other,
-        };
-        match self.tree.leaves_of(block) {
-            Ok(frames) if self.rests(block, frames) => FreeError::AlreadyFree { leaf },
-            _ => error,
+            Ok(actual) => FreeError::WrongSize { leaf, given, actual },
+            Err(error) => error,
         }
     }
 }

@@ -63,8 +63,7 @@ impl ZoneStatistics {
         self.tree.used()
     }
 
-    /// The most frames that were out of the tree at one time: allocated, or at rest in the magazine for
-    /// the next request.
+    /// The most frames that were out of the tree at one time: allocated, or free slots of slabs.
     #[must_use]
     pub const fn peak(&self) -> usize {
         self.tree.peak()
@@ -150,7 +149,7 @@ impl<const ZONES: usize> fmt::Display for Statistics<ZONES> {
 impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_ORDER: u32>
     Frames<'_, W, P, ZONES, FRAME_SIZE, MAX_ORDER>
 {
-    /// The zones in figures, after everything is merged. O(orders * summary levels) a zone.
+    /// The zones in figures, after everything is merged. O(slabs with a free slot * their slots * orders).
     ///
     /// While other CPUs allocate and free, the figures may not fit each other.
     #[must_use]
@@ -163,14 +162,14 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
         Statistics { zones }
     }
 
-    /// Free frames of all zones. O(rows of their magazines).
+    /// Free frames of all zones. O(slabs with a free slot).
     #[must_use]
     pub fn free_frames(&self) -> usize {
         let pools = self.pools.iter().flatten();
         pools.map(|pool| pool.tree().free_leaves() + pool.resting()).sum()
     }
 
-    /// Allocated frames of all zones. O(rows of their magazines).
+    /// Allocated frames of all zones. O(slabs with a free slot).
     #[must_use]
     pub fn used_frames(&self) -> usize {
         let pools = self.pools.iter().flatten();

@@ -4,8 +4,7 @@ use super::region::Region;
 use super::regions::{Change, Regions};
 use super::span::{PAGE, Span};
 use super::{BuildError, ExclusiveStorage, Heap, ZeroedWord, zeros};
-use crate::magazine::Shape;
-use crate::supply::Supply;
+use crate::supply::{Shape, Supply};
 use crate::tree::{Policy, Storage, Tree, Word};
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -38,7 +37,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     pub const fn empty() -> Self {
         Self {
             tree: None,
-            magazine: Shape::NONE,
+            slabs: Shape::NONE,
             tree_words: 0,
             zero_words: 0,
             regions: Regions::new(),
@@ -74,9 +73,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let leaves = tree.capacity_end() - tree.range().start;
         let zero_words = zeros::words_for::<S::Word>(leaves).min(spare.len());
         let (zero_bits, spare) = spare.split_at(zero_words);
-        let magazine = if P::LAZY {
-            let at = tree_words + zero_words;
-            Shape::fitting::<S::Word>(at, spare.len(), tree.max_order(), P::PRECISION, P::CPUS)
+        let slabs = if P::LAZY {
+            Shape::fitting(&tree, tree_words + zero_words, spare.len())
         } else {
             Shape::NONE
         };
@@ -85,8 +83,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
                 word.store(0);
             }
         }
-        Supply::new(&tree, &magazine).clear();
-        Self { tree: Some(tree), magazine, tree_words, zero_words, ..Self::empty() }
+        Supply::new(&tree, &slabs).clear();
+        Self { tree: Some(tree), slabs, tree_words, zero_words, ..Self::empty() }
     }
 
     /// The limit of what the words can number.

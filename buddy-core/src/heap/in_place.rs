@@ -3,6 +3,7 @@
 use super::layout::dangling;
 use super::{AllocError, FreeError, Heap};
 use crate::class::Class;
+use crate::supply::Place;
 use crate::tree::{Policy, Storage, Tree};
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -137,12 +138,10 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         };
         let (old_class, new_class) = (Self::class(old), Self::class(new));
         let is_aligned = ptr.addr().get() & (new.align() - 1) == 0;
-        let resized = if is_aligned {
-            self.resize_leaves(tree, first, old_class, new_class)
-        } else if self.supply(tree).has(first, old_class) {
-            Ok(false)
-        } else {
-            Err(NoBlock)
+        let resized = match self.supply(tree).find(first, old_class) {
+            None => Err(NoBlock),
+            Some(_) if !is_aligned => Ok(false),
+            Some(place) => self.resize_leaves(tree, first, old_class, new_class, place),
         };
         match resized {
             Ok(true) => Ok(Some(NonNull::slice_from_raw_parts(ptr, new_class.leaves * MIN_BLOCK))),
@@ -169,12 +168,30 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             unsafe { self.deallocate(ptr, old) }?;
             return Ok(dangling(new));
         }
-        // SAFETY: the caller does not use the old block any more, if this succeeds.
-        if let Some(resized) = unsafe { self.resize_in_place(ptr, old, new) }? {
-            return Ok(resized);
+        // A slot of a slab that shrinks is better moved: where it is, it would cost its slab.
+        let is_slot = new.size() < old.size() && self.is_slot(ptr, old);
+        if !is_slot {
+            // SAFETY: the caller does not use the old block any more, if this succeeds.
+            if let Some(resized) = unsafe { self.resize_in_place(ptr, old, new) }? {
+                return Ok(resized);
+            }
         }
         // SAFETY: a block for `old` starts at `ptr`, and the caller does not use it any more.
-        unsafe { self.relocate(ptr, old, new) }
+        let moved = unsafe { self.relocate(ptr, old, new) };
+        if let (true, Err(refusal)) = (is_slot, &moved) {
+            let refusal = *refusal;
+            // SAFETY: as above; it was not moved.
+            return unsafe { self.resize_in_place(ptr, old, new) }?.ok_or(refusal);
+        }
+        moved
+    }
+
+    /// Whether the block at `ptr` is a slot of a slab of another class than `new`'s.
+    fn is_slot(&self, ptr: NonNull<u8>, old: Layout) -> bool {
+        let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) else {
+            return false;
+        };
+        self.supply(tree).find(first, Self::class(old)) == Some(Place::Slab)
     }
 
     /// Resizes a block without moving it; whether there was room.
@@ -185,20 +202,19 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         first: usize,
         old: Class,
         new: Class,
+        place: Place,
     ) -> Result<bool, NoBlock> {
-        let supply = self.supply(tree);
-        if !supply.has(first, old) {
-            return Err(NoBlock);
-        }
         if new.leaves == old.leaves {
             return Ok(true);
         }
-        if new.leaves > old.leaves && !tree.is_free_at(first + old.leaves) {
+        // Behind a slot is another.
+        if new.leaves > old.leaves && (place == Place::Slab || !tree.is_free_at(first + old.leaves))
+        {
             return Ok(false);
         }
-        // Another thread may free it at the same time; one of both has it.
-        if !supply.detach(first, old) {
-            return Err(NoBlock);
+        // Another thread may free it at the same time; one of both has it. Or another is at its slab.
+        if !self.supply(tree).detach(first, old) {
+            return self.supply(tree).find(first, old).map(|_| false).ok_or(NoBlock);
         }
         let is_resized = self.resize_detached(tree, first, old, new);
         if !is_resized {
@@ -243,7 +259,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         // least `kept` bytes each (H4) of memory that may be read and written (H1).
         unsafe { block.cast::<u8>().copy_from_nonoverlapping(ptr, kept) };
         if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
-            if self.supply(tree).give_outgrown(first, Self::class(old)) {
+            if self.supply(tree).give(first, Self::class(old)) {
                 return Ok(block);
             }
         }

@@ -1,7 +1,6 @@
 //! Looking at a heap: sizes, blocks, figures.
 
 use super::{FreeError, Heap};
-use crate::class::Class;
 use crate::tree::{Invalid, Kind, Policy, Statistics, Storage, Tree};
 use core::ptr::NonNull;
 
@@ -40,8 +39,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// The size of the block that starts at `ptr` and does not rest, in bytes.
     pub(super) fn bytes_at(&self, ptr: NonNull<u8>) -> Option<usize> {
         let (first, tree) = (self.regions.leaf_at(ptr)?, self.tree.as_ref()?);
-        let leaves = tree.leaves_of(first).ok()?;
-        (!self.rests(tree, first, leaves)).then_some(leaves * MIN_BLOCK)
+        Some(self.supply(tree).leaves_of(first).ok()? * MIN_BLOCK)
     }
 
     /// Whether `ptr` points into the heap's memory, free or not. O(`REGIONS`).
@@ -56,7 +54,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         self.total_leaves() * MIN_BLOCK
     }
 
-    /// The bytes of all free blocks. O(sizes that the magazine has).
+    /// The bytes of all free blocks, slots of slabs included. O(slabs with a free slot).
     #[must_use]
     pub fn total_free(&self) -> usize {
         self.tree
@@ -64,7 +62,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             .map_or(0, |tree| (tree.free_leaves() + self.supply(tree).resting()) * MIN_BLOCK)
     }
 
-    /// The usable bytes of all allocated blocks. O(sizes that the magazine has).
+    /// The usable bytes of all allocated blocks. O(slabs with a free slot).
     #[must_use]
     pub fn total_allocated(&self) -> usize {
         self.tree
@@ -72,8 +70,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             .map_or(0, |tree| tree.used().saturating_sub(self.supply(tree).resting()) * MIN_BLOCK)
     }
 
-    /// The bytes of free blocks that rest in the magazine, to be handed out again; they count as free
-    /// in all figures. O(rows of the magazine). [`Self::settle`] gives them to the tree.
+    /// The bytes of free slots in slabs, kept for requests of their size; they count as free in all
+    /// figures. O(slabs with a free slot). [`Self::settle`] gives them to the tree.
     #[must_use]
     pub fn total_resting(&self) -> usize {
         self.tree.as_ref().map_or(0, |tree| self.supply(tree).resting() * MIN_BLOCK)
@@ -82,8 +80,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// Used, free, peak, blocks by order, fragmentation: all in leaves of `MIN_BLOCK` bytes; the
     /// numbers outside the regions count as reserved.
     ///
-    /// Merges first what the policy left unmerged. O(orders) besides. The peak is the most that ever
-    /// was out of the tree, which includes what rested in the magazine for the next request.
+    /// Merges first what the policy left unmerged ([`Self::settle`]). O(orders) besides. The peak is the
+    /// most that ever was out of the tree, which includes the free slots of slabs.
     ///
     /// ```
     /// # use buddy_core::{Heap, Plain};
@@ -105,7 +103,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         tree.statistics()
     }
 
-    /// The blocks, free and allocated, by address inside a region. O(orders) a step.
+    /// The blocks, free and allocated, by address inside a region. O(words of metadata) at first, to
+    /// make the slabs ordinary blocks; O(orders) a step.
     ///
     /// ```
     /// # use buddy_core::{Heap, Plain};
@@ -118,7 +117,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn walk(&self) -> impl Iterator<Item = Block> + use<'_, S, MIN_BLOCK, P, REGIONS> {
-        self.settle();
+        self.dissolve();
         let extents = self.tree.iter().flat_map(Tree::walk);
         extents.filter(|extent| extent.kind != Kind::Reserved).filter_map(|extent| {
             Some(Block {
@@ -134,22 +133,25 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// # Errors
     /// The first invariant that does not hold.
     pub fn validate(&self) -> Result<(), Invalid> {
-        self.settle();
+        self.dissolve();
         self.tree.as_ref().map_or(Ok(()), Tree::validate)
     }
 
-    /// Merges everything that the policy left unmerged.
+    /// Makes ordinary blocks of all slabs, and merges everything.
+    pub(super) fn dissolve(&self) {
+        if let Some(tree) = &self.tree {
+            self.supply(tree).dissolve();
+            tree.settle();
+        }
+    }
+
+    /// Merges everything that the policy left unmerged, and gives the free slots of slabs back, whose
+    /// other slots become ordinary blocks. O(slabs with a free slot * their slots * orders).
     pub fn settle(&self) {
         if let Some(tree) = &self.tree {
             self.supply(tree).settle();
             tree.settle();
         }
-    }
-
-    /// Whether the allocated block of `leaves` leaves at `first` rests.
-    fn rests(&self, tree: &Tree<S, P>, first: usize, leaves: usize) -> bool {
-        let class = Class::of(leaves, P::PRECISION);
-        class.is_some_and(|class| self.supply(tree).rests(first, class))
     }
 
     pub(super) fn total_leaves(&self) -> usize {

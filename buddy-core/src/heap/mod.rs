@@ -19,7 +19,7 @@
 //!   first's base pointer may be used for the second.
 //! - **H3** Only this heap changes its tree ([`ExclusiveStorage`]), so that an allocated block (T1,
 //!   T2) is its holder's alone until it is freed.
-//! - **H4** A block that is held by nobody but allocated to the tree rests in the magazine (M1).
+//! - **H4** A block that is held by nobody but not free in the tree is a free slot of a slab (T7, M1).
 //! - **H5** A block allocated for a `Layout` of `n` bytes has the leaves of `layout::class(n)`, and its
 //!   address is a multiple of the layout's alignment.
 
@@ -49,7 +49,7 @@ pub use owned::BuddyAllocator;
 pub use storage::{ExclusiveStorage, ZeroedWord};
 
 use crate::class::Class;
-use crate::magazine::Shape;
+use crate::supply::Shape;
 use crate::tree::{Kind, Lazy, Policy, Storage, Tree};
 use core::alloc::Layout;
 use core::fmt;
@@ -87,10 +87,10 @@ use regions::Regions;
 /// ```
 pub struct Heap<S: Storage, const MIN_BLOCK: usize, P: Policy = Lazy, const REGIONS: usize = 4> {
     tree: Option<Tree<S, P>>,
-    /// The storage's words: the tree's, those of what is known to be zero, the magazine's.
+    /// The storage's words: the tree's, those of what is known to be zero, the slabs'.
     tree_words: usize,
     zero_words: usize,
-    magazine: Shape,
+    slabs: Shape,
     regions: Regions<MIN_BLOCK, REGIONS>,
     /// Up to this alignment, natural alignment in leaf numbers is alignment by address.
     natural: AtomicUsize,
@@ -197,9 +197,10 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// If no block starts at `ptr`.
     pub unsafe fn free(&self, ptr: NonNull<u8>) -> Result<usize, FreeError> {
         if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
-            let class = tree.leaves_of(first).ok();
-            if let Some(class) = class.and_then(|leaves| Class::of(leaves, P::PRECISION)) {
-                if self.supply(tree).give(first, class) {
+            let supply = self.supply(tree);
+            let leaves = supply.leaves_of(first).ok();
+            if let Some(class) = leaves.and_then(|leaves| Class::of(leaves, P::PRECISION)) {
+                if supply.give(first, class) {
                     return Ok(class.leaves * MIN_BLOCK);
                 }
             }
@@ -213,6 +214,9 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// # Safety
     /// No block of this heap is used any more.
     pub unsafe fn free_all(&mut self) {
+        if let Some(tree) = &self.tree {
+            self.supply(tree).dissolve();
+        }
         if let Some(tree) = &mut self.tree {
             tree.reset();
         }
@@ -287,7 +291,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let (Some(leaf), Some(tree)) = (self.regions.leaf_containing(ptr), &self.tree) else {
             return FreeError::OutOfBounds { address };
         };
-        let extent = tree.extent_at(leaf).filter(|extent| extent.kind == Kind::Used);
+        let extent = self.supply(tree).extent_at(leaf);
+        let extent = extent.filter(|extent| extent.kind == Kind::Used);
         let start = extent.and_then(|extent| self.regions.pointer_to(extent.first));
         match start.and_then(|start| Some((start, self.bytes_at(start)?))) {
             // Not always so: the tree is read while others change it.

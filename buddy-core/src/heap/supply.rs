@@ -11,13 +11,13 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 {
     #[inline(always)]
     pub(super) fn supply<'t>(&'t self, tree: &'t Tree<S, P>) -> Supply<'t, S, P> {
-        Supply::new(tree, &self.magazine)
+        Supply::new(tree, &self.slabs)
     }
 
     /// Allocates a block of the class at a multiple of `align`: its first leaf.
     #[inline(always)]
     pub(super) fn take(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<usize> {
-        if self.is_natural(class, align) {
+        if self.is_aligned_in_slabs(class, align) {
             if let Some(first) = self.supply(tree).take(class) {
                 return Some(first);
             }
@@ -25,8 +25,14 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         self.take_slow(tree, class, align)
     }
 
-    /// Whether blocks of the class that are aligned in leaf numbers have that alignment by address.
+    /// Whether all slots of the class have that alignment by address: they lie side by side.
     #[inline(always)]
+    fn is_aligned_in_slabs(&self, class: Class, align: usize) -> bool {
+        align <= MIN_BLOCK
+            || (class.leaves & (align / MIN_BLOCK - 1) == 0 && align <= self.natural.load(Relaxed))
+    }
+
+    /// Whether blocks of the class that are aligned in leaf numbers have that alignment by address.
     fn is_natural(&self, class: Class, align: usize) -> bool {
         align <= MIN_BLOCK
             || (align <= self.natural.load(Relaxed) && align / MIN_BLOCK <= 1 << class.natural)
@@ -34,11 +40,11 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 
     #[inline(never)]
     fn take_slow(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<usize> {
-        if self.is_natural(class, align) {
+        if self.is_aligned_in_slabs(class, align) {
             if let Some(first) = self.supply(tree).take_marked(class) {
                 return Some(first);
             }
-            if let Some(supplied) = self.supply(tree).stock(class) {
+            if let Some(supplied) = self.supply(tree).raise(class) {
                 self.hand_out(tree, &supplied.fresh);
                 return Some(supplied.first);
             }

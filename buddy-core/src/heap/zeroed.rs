@@ -7,7 +7,7 @@ use core::alloc::Layout;
 use core::ops::Range;
 use core::ptr::NonNull;
 
-/// Smaller blocks are cleared without asking whether they are zero, and come from the magazine first.
+/// Smaller blocks are cleared without asking whether they are zero, and come from slabs first.
 const WORTH_ASKING: usize = 16 << 10;
 
 impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
@@ -96,9 +96,13 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         }
         if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
             let class = Self::class(layout);
-            if self.supply(tree).detach(first, class) {
+            if tree.detach(first, class.leaves) {
                 self.zeros(tree).note(&(first..first + class.leaves));
                 tree.free_detached(first, class.leaves);
+                return Ok(());
+            }
+            // Of a slot of a slab nothing is noted.
+            if self.supply(tree).give(first, class) {
                 return Ok(());
             }
         }

@@ -16,42 +16,6 @@ struct Group {
     nodes: usize,
 }
 
-/// Blocks of one size, of which each begins at a node of the same half of a word: a *group*.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Row {
-    /// The order of the nodes: the next power of two of the size.
-    pub(crate) order: Order,
-    /// The size.
-    pub(crate) leaves: usize,
-    /// The group's number: a word has two.
-    pub(crate) number: usize,
-    /// Bit `i` stands for the block at node `i`.
-    pub(crate) blocks: usize,
-}
-
-/// `log2` of the nodes of a group.
-pub(crate) const fn group_shift<W: Word>() -> u32 {
-    node_shift::<W>() - 1
-}
-
-impl Row {
-    /// The first leaf of the block at a node of the group.
-    #[inline]
-    pub(crate) const fn first_leaf<W: Word>(&self, node: usize) -> usize {
-        ((self.number << group_shift::<W>()) + node) << self.order.get()
-    }
-
-    /// Whether each block is one piece.
-    pub(super) const fn is_whole(&self) -> bool {
-        self.leaves == self.order.leaves()
-    }
-
-    /// The nodes of the blocks, lowest first.
-    pub(super) fn nodes(&self) -> impl Iterator<Item = usize> + use<> {
-        each(node::unpacked(self.blocks))
-    }
-}
-
 /// The lower bits of the nodes of `bits`, lowest first, as numbers of nodes.
 fn each(mut bits: usize) -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || {
@@ -84,7 +48,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
         let mut taken = 0;
         while taken < out.len() {
-            let some = || self.take_some(order, out.len() - taken, usize::MAX, HEAD);
+            let some = || self.take_some(order, out.len() - taken);
             let Some(group) = some().or_else(|| self.insist(0, || some().ok_or(())).ok()) else {
                 break;
             };
@@ -99,35 +63,13 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         taken
     }
 
-    /// Allocates up to `most` blocks of `leaves` leaves, aligned to the next power of two, that
-    /// begin at nodes of one group; `None` if there is none without settling. They are detached, and
-    /// the caller is in [`Self::transit`] until nobody but their holders can know them.
-    pub(crate) fn allocate_row(&self, leaves: usize, most: usize) -> Option<Row> {
-        let order = Order::for_leaves(leaves).filter(|order| order.get() <= self.geometry.top)?;
-        let group = self.take_some(order, most, 1 << group_shift::<S::Word>(), NONE)?;
-        let shift = group.nodes.trailing_zeros() & (<S::Word as Word>::BITS / 2);
-        let blocks = node::packed(group.nodes >> shift);
-        let number = group.number << 1 | usize::from(shift != 0);
-        let row = Row { order, leaves, number, blocks };
-        if !row.is_whole() {
-            for node in row.nodes() {
-                let first = row.first_leaf::<S::Word>(node);
-                self.carve(Block::containing(order, first), leaves, NONE);
-            }
-        }
-        let count = blocks.count_ones() as usize;
-        self.count_used(leaves * count, count);
-        Some(row)
-    }
-
-    /// Takes blocks of `order`, at most `most` and at least one, whose nodes are among the same `among`
-    /// neighbours, if one is to be had without settling, and leaves their nodes in `state`. If that is
-    /// `NONE`, the caller is in transit.
-    fn take_some(&self, order: Order, most: usize, among: usize, state: usize) -> Option<Group> {
+    /// Allocates blocks of `order`, at most `most` and at least one, if one is to be had without
+    /// settling.
+    fn take_some(&self, order: Order, most: usize) -> Option<Group> {
         if Self::DEFERS {
             let active = self.record(order)[record::ACTIVE].load();
             if active != 0 {
-                let group = self.take_from_word(order, active - 1, most, among, state);
+                let group = self.take_from_word(order, active - 1, most);
                 if group.is_some() {
                     return group;
                 }
@@ -136,27 +78,17 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         while let Some(block) = self.find_near(order) {
             // `None` if another thread was faster.
             let number = block.word_number::<S::Word>();
-            let group = self.take_from_word(order, number, most, among, state);
+            let group = self.take_from_word(order, number, most);
             if group.is_some() {
                 return group;
             }
         }
-        self.split_into(order, most.min(among), state)
+        self.split_into(order, most)
     }
 
     /// Takes free blocks from a word of nodes, the lowest first.
-    fn take_from_word(
-        &self,
-        order: Order,
-        number: usize,
-        most: usize,
-        among: usize,
-        state: usize,
-    ) -> Option<Group> {
-        let nodes_per_word = 1 << node_shift::<S::Word>();
+    fn take_from_word(&self, order: Order, number: usize, most: usize) -> Option<Group> {
         let lowest = |free: usize| {
-            let lower = free & node::repeat(1, among.min(nodes_per_word), 0);
-            let free = if lower == 0 { free } else { lower };
             if most >= free.count_ones() as usize {
                 return free;
             }
@@ -168,10 +100,10 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         };
         let _transit = self.transit();
         let changed = self.word_of(order, number).update(|old| {
-            let chosen = lowest(node::free_nodes(old));
-            (chosen != 0).then_some(old ^ (chosen * (FREE ^ state)))
+            let chosen = lowest(node::free_nodes::<S::Word>(old));
+            (chosen != 0).then_some(old ^ (chosen * (FREE ^ HEAD)))
         });
-        let free = node::free_nodes(changed.ok()?);
+        let free = node::free_nodes::<S::Word>(changed.ok()?);
         let nodes = lowest(free);
         self.record(order)[record::FREE].sub(nodes.count_ones() as usize);
         if nodes == free {
@@ -182,7 +114,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// Takes a larger block and as many blocks of `order` of it as are asked for, but no more than
     /// its word has; the rest stays free.
-    fn split_into(&self, order: Order, most: usize, state: usize) -> Option<Group> {
+    fn split_into(&self, order: Order, most: usize) -> Option<Group> {
         let wanted = Order::for_leaves(most).map_or(0, Order::get);
         let height = wanted.min(node_shift::<S::Word>()).min(self.geometry.top - order.get());
         for height in (0..=height).rev() {
@@ -195,7 +127,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             let lowest = Block::containing(order, block.first());
             let count = most.min(1 << height);
             let (word, shift) = self.node(lowest);
-            word.set(node::repeat(state, count, shift));
+            word.set(node::repeat(HEAD, count, shift));
             self.give_back((lowest.index() + count) << order.get(), block.end());
             let nodes = node::repeat(1, count, shift);
             let number = lowest.word_number::<S::Word>();

@@ -5,7 +5,6 @@
 
 use super::Tree;
 use super::block::Block;
-use super::bulk::Row;
 use super::error::FreeError;
 use super::node::{self, CONT, HEAD, NODE, NONE};
 use super::order::Order;
@@ -29,7 +28,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
         let (word, shift) = self.node(head);
         let taken = word.update(|old| {
-            (node::state(old, shift) == HEAD).then_some(node::with_state(old, shift, NONE))
+            (node::state::<S::Word>(old, shift) == HEAD)
+                .then_some(node::with_state(old, shift, NONE))
         });
         if taken.is_err() {
             return false;
@@ -79,74 +79,6 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         Err(self.why_not_sized(first, leaves))
     }
 
-    /// Detaches those blocks of a row, all allocated, that nobody else has detached: their bits.
-    pub(crate) fn detach_row(&self, row: Row) -> usize {
-        let (word, heads, spread) = self.heads(row);
-        let detached = word.update(|old| {
-            let found = node::heads(old) & heads;
-            (found != 0).then_some(old & !(found * HEAD))
-        });
-        let found = detached.map_or(0, |old| node::heads(old) & heads);
-        (0..spread).fold(found >> Self::first_shift(row), |bits, _| node::packed(bits))
-    }
-
-    /// The bits of those blocks of a row's group that are allocated with the row's size. If others may
-    /// change that meanwhile, none.
-    pub(crate) fn siblings(&self, row: Row) -> usize {
-        if <S::Word as Word>::SHARED {
-            return 0;
-        }
-        let (word, heads, spread) = self.heads(row);
-        let found = (node::heads(word.load()) & heads) >> Self::first_shift(row);
-        let found = Row { blocks: (0..spread).fold(found, |bits, _| node::packed(bits)), ..row };
-        found.nodes().fold(0, |blocks, node| {
-            let is_whole = self.head_of(found.first_leaf::<S::Word>(node), row.leaves);
-            let is_one = is_whole.is_some_and(|head| self.goes_on_to(head, row.leaves));
-            blocks | usize::from(is_one) << node
-        })
-    }
-
-    /// Undoes [`Self::detach_row`].
-    pub(crate) fn reattach_row(&self, row: Row) {
-        let (word, heads, _) = self.heads(row);
-        word.set(heads * HEAD);
-    }
-
-    /// Frees the detached blocks of a row.
-    pub(crate) fn free_row(&self, row: Row) {
-        let _transit = self.transit();
-        let count = row.blocks.count_ones() as usize;
-        if row.is_whole() {
-            let (word, heads, _) = self.heads(row);
-            word.set(heads * node::FREE);
-            self.count_free(row.order, count);
-            self.settle_or_activate(row.order, row.number >> 1);
-        } else {
-            for node in row.nodes() {
-                self.free_cut(row.first_leaf::<S::Word>(node), row.leaves, row.order);
-            }
-        }
-        self.count_freed(row.leaves * count, count);
-    }
-
-    /// Where the lowest head of a whole row lies in its word.
-    fn first_shift(row: Row) -> u32 {
-        let half = <S::Word as Word>::BITS / 2;
-        if row.is_whole() && row.number & 1 == 1 { half } else { 0 }
-    }
-
-    /// The word that has the heads of a row, the lower bits of their nodes, and how often the row's
-    /// bits are spread to these: blocks of one piece are half a word of nodes, of runs that were cut
-    /// the first pieces are every other node of a word of the order below.
-    fn heads(&self, row: Row) -> (&S::Word, usize, u32) {
-        let nodes = node::unpacked(row.blocks);
-        if row.is_whole() {
-            (self.word_of(row.order, row.number >> 1), nodes << Self::first_shift(row), 1)
-        } else {
-            (self.word_of(row.order.down(), row.number), node::unpacked(nodes), 2)
-        }
-    }
-
     /// The block that is the first piece of `leaves` leaves from leaf `first` on, if the tree has it.
     #[inline]
     fn head_of(&self, first: usize, leaves: usize) -> Option<Block> {
@@ -179,8 +111,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             let (word, shift) = self.node(block);
             let word = word.load();
             left -= block.order().leaves();
-            let goes_on = node::state(word, shift + 2) == CONT;
-            if goes_on != (left != 0) || !(is_head || node::state(word, shift) == CONT) {
+            let goes_on = node::state::<S::Word>(word, shift + 2) == CONT;
+            if goes_on != (left != 0) || !(is_head || node::state::<S::Word>(word, shift) == CONT) {
                 return false;
             }
             at = block.end();

@@ -1,7 +1,9 @@
-//! Finding a free block: per order, a pyramid of bits over the words of nodes.
+//! Finding a free block, or a slab with a free slot: pyramids of bits over words that may have one.
 //!
-//! The lowest summary has a bit for every word of nodes, the next a bit for every word of that,
-//! up to one or two words. A search climbs from where it starts until a bit is set, then descends by
+//! The lowest summary has a bit for every word, the next a bit for every word of that, up to one or
+//! two words. Each order has a pyramid over its words of nodes that tells which have a free block; a
+//! supply has others over the same words, which tell where slabs of a class have a free slot
+//! ([`Level`]). A search climbs from where it starts until a bit is set, then descends by
 //! find-first-set: at most two loads a level. Bits are kept exact (T4) by whoever makes a word
 //! empty or non-empty. With many threads they are hints: a bit is set after its word became
 //! non-empty, and cleared before its word is read once more, so that a set that was overtaken is
@@ -13,7 +15,7 @@ use super::node::{self, FREE, NONE};
 use super::order::Order;
 use super::policy::Policy;
 use super::word::{Storage, Word, max_value, node_shift};
-use super::{Taken, Tree};
+use super::{Taken, Tree, slab};
 
 /// Enough for any level: every summary divides the words by at least 32.
 const MAX_HEIGHT: usize = 14;
@@ -42,11 +44,12 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     pub(super) fn claim(&self, block: Block, state: usize) -> bool {
         let (word, shift) = self.node(block);
         let claimed = word.update(|old| {
-            (node::state(old, shift) == FREE).then(|| node::with_state(old, shift, state))
+            (node::state::<S::Word>(old, shift) == FREE)
+                .then(|| node::with_state(old, shift, state))
         });
         if let Ok(old) = claimed {
             self.record(block.order())[record::FREE].sub(1);
-            if node::free_nodes(node::with_state(old, shift, NONE)) == 0 {
+            if node::free_nodes::<S::Word>(node::with_state(old, shift, NONE)) == 0 {
                 self.set_summary(block.order(), block.word_number::<S::Word>(), false);
             }
         }
@@ -85,13 +88,33 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         Span { start: base.wrapping_add(span.low) & max_value::<S::Word>(), ..span }
     }
 
+    /// The words of nodes of `order`, and the summaries of their free blocks.
+    fn level(&self, order: Order) -> Level {
+        let words = self.nodes(order);
+        Level { words, above: words.start + words.len(), offer: Offer::Blocks }
+    }
+
     /// The first indexed free block of `order` with an index of at least `from`.
     pub(super) fn find(&self, order: Order, from: usize) -> Option<Block> {
-        let nodes = self.nodes(order);
-        let from = from.max(nodes.low << node_shift::<S::Word>());
+        let shift = node_shift::<S::Word>();
+        let level = self.level(order);
+        let from = from.max(level.words.low << shift);
+        let (number, nodes) =
+            self.search(level, from >> shift, (from & ((1 << shift) - 1)) as u32 * 2)?;
+        Some(Block::new(order, (number << shift) + nodes.trailing_zeros() as usize / 2))
+    }
+
+    /// The first word, from `number` on, that has something to offer, and what; of the word `number`
+    /// itself from bit `offset` on.
+    pub(super) fn search(
+        &self,
+        level: Level,
+        number: usize,
+        offset: u32,
+    ) -> Option<(usize, usize)> {
         loop {
-            match self.probe(nodes, from) {
-                Probe::Found(index) => return Some(Block::new(order, index)),
+            match self.probe(level, number, offset) {
+                Probe::Found(number, offered) => return Some((number, offered)),
                 Probe::Nothing => return None,
                 // The bit that led here promised too much.
                 Probe::Stale(place) => {
@@ -102,31 +125,29 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
     }
 
-    fn probe(&self, nodes: Span, from: usize) -> Probe {
-        let shift = node_shift::<S::Word>();
+    fn probe(&self, level: Level, mut number: usize, offset: u32) -> Probe {
         let bits = <S::Word as Word>::BITS as usize;
-        let mut number = from >> shift;
-        if number > nodes.high {
+        if number > level.words.high {
             return Probe::Nothing;
         }
-        let offset = (from & ((1 << shift) - 1)) * 2;
-        let free = node::free_nodes(self.word(nodes.at(number)).load()) >> offset;
-        if free != 0 {
-            return Probe::Found(from + free.trailing_zeros() as usize / 2);
+        let offered = self.offered(level, number) >> offset << offset;
+        if offered != 0 {
+            return Probe::Found(number, offered);
         }
         // Up: to the first word behind `number` that is not empty, or the lowest summary that knows it.
-        let mut spans = [nodes; MAX_HEIGHT];
+        let mut levels = [level; MAX_HEIGHT];
         let mut height = 0;
         loop {
             number += 1;
-            if number > spans[height].high {
+            if number > levels[height].words.high {
                 return Probe::Nothing;
             }
-            if spans[height].is_top() {
+            if levels[height].words.is_top() {
                 break;
             }
-            spans[height + 1] = spans[height].summary::<S::Word>();
-            let above = self.word(spans[height + 1].at(number / bits)).load() >> (number % bits);
+            levels[height + 1] = levels[height].summary::<S::Word>();
+            let above =
+                self.word(levels[height + 1].words.at(number / bits)).load() >> (number % bits);
             if above != 0 {
                 number += above.trailing_zeros() as usize;
                 break;
@@ -134,26 +155,28 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             height += 1;
             number /= bits;
         }
-        // Down: the first set bit of each summary, then the first free node.
-        for height in (1..=height).rev() {
-            let word = self.word(spans[height].at(number)).load();
-            if word == 0 {
-                return if spans[height].is_top() {
+        // Down: the first set bit of each summary, then what the word offers.
+        for level in levels[..=height].iter().rev() {
+            let offered = self.offered(*level, number);
+            if offered == 0 {
+                return if level.words.is_top() {
                     Probe::Nothing
                 } else {
-                    Probe::Stale(Place { words: spans[height], is_nodes: false, number })
+                    Probe::Stale(Place { level: *level, number })
                 };
             }
-            number = number * bits + word.trailing_zeros() as usize;
+            if level.offer != Offer::Words {
+                return Probe::Found(number, offered);
+            }
+            number = number * bits + offered.trailing_zeros() as usize;
         }
-        let free = node::free_nodes(self.word(nodes.at(number)).load());
-        if free == 0 && nodes.is_top() {
-            return Probe::Nothing;
-        }
-        if free == 0 {
-            return Probe::Stale(Place { words: nodes, is_nodes: true, number });
-        }
-        Probe::Found((number << shift) + free.trailing_zeros() as usize / 2)
+        Probe::Nothing
+    }
+
+    /// What a word has to offer.
+    #[inline]
+    fn offered(&self, level: Level, number: usize) -> usize {
+        level.offer.of::<S::Word>(self.word(level.words.at(number)).load())
     }
 
     /// Brings the summaries above a word of nodes up to date.
@@ -171,15 +194,26 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
         // The first step of `update_summary`, which mostly is the only one.
         let old = if has_free { lowest.set(bit) } else { lowest.clear(bit) };
-        let now = node::free_nodes(self.word_of(order, number).reread()) != 0;
-        let (is_alone, words) = (old & !bit == 0, || self.nodes(order));
+        let now = node::free_nodes::<S::Word>(self.word_of(order, number).reread()) != 0;
+        let is_alone = old & !bit == 0;
         if now != has_free {
             // Meanwhile others may have relied on this first step for what is above.
-            self.update_summary(Place { words: words(), is_nodes: true, number }, now, is_alone);
+            self.update_summary(Place { level: self.level(order), number }, now, is_alone);
         } else if is_alone {
-            let words = words().summary::<S::Word>();
-            let place = Place { words, is_nodes: false, number: number / bits };
-            self.update_summary(place, has_free, false);
+            let level = self.level(order).summary::<S::Word>();
+            self.update_summary(Place { level, number: number / bits }, has_free, false);
+        }
+    }
+
+    /// Makes a word that has something to offer findable.
+    pub(super) fn publish_word(&self, level: Level, number: usize) {
+        if level.words.is_top() {
+            return;
+        }
+        let bits = <S::Word as Word>::BITS as usize;
+        let above = level.summary::<S::Word>();
+        if self.word(above.words.at(number / bits)).load() >> (number % bits) & 1 == 0 {
+            self.update_summary(Place { level, number }, true, false);
         }
     }
 
@@ -190,15 +224,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// made the summary's word empty or non-empty.
     fn update_summary(&self, mut place: Place, mut has_some: bool, mut is_alone: bool) {
         let bits = <S::Word as Word>::BITS as usize;
-        while !place.words.is_top() {
-            let above = place.words.summary::<S::Word>();
+        while !place.level.words.is_top() {
+            let above = place.level.summary::<S::Word>();
             let (bit, number) = (1 << (place.number % bits), place.number / bits);
-            let summary = self.word(above.at(number));
+            let summary = self.word(above.words.at(number));
             loop {
                 let old = if has_some { summary.set(bit) } else { summary.clear(bit) };
                 is_alone |= old & !bit == 0;
-                let below = self.word(place.words.at(place.number)).reread();
-                let now = if place.is_nodes { node::free_nodes(below) != 0 } else { below != 0 };
+                let below = self.word(place.level.words.at(place.number)).reread();
+                let now = place.level.offer.of::<S::Word>(below) != 0;
                 if now == has_some {
                     break;
                 }
@@ -207,21 +241,62 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             if !is_alone {
                 return;
             }
-            (place, is_alone) = (Place { words: above, is_nodes: false, number }, false);
+            (place, is_alone) = (Place { level: above, number }, false);
         }
     }
 }
 
 enum Probe {
-    Found(usize),
+    /// A word's number, and what it offers.
+    Found(usize, usize),
     Nothing,
     Stale(Place),
 }
 
-/// A word of nodes, or of a summary.
+/// What a word may have to offer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// Free blocks, among nodes.
+    Blocks,
+    /// Free slots, if it is a slab's with these upper bits.
+    Slots(usize),
+    /// Words of the level below, in a summary.
+    Words,
+}
+
+impl Offer {
+    /// What a word that holds `word` offers.
+    #[inline]
+    fn of<W: Word>(self, word: usize) -> usize {
+        match self {
+            Self::Blocks => node::free_nodes::<W>(word),
+            Self::Slots(tag) => slab::free_slots::<W>(word, tag).unwrap_or(0),
+            Self::Words => word,
+        }
+    }
+}
+
+/// Words, and the summary above them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Level {
+    pub(super) words: Span,
+    /// The metadata index of the first word of the summary; the next follows that.
+    pub(super) above: usize,
+    pub(super) offer: Offer,
+}
+
+impl Level {
+    /// The summary, of words that are not the top.
+    #[inline]
+    fn summary<W: Word>(&self) -> Self {
+        let words = Span { start: self.above, ..self.words.summary::<W>() };
+        Self { words, above: words.start + words.len(), offer: Offer::Words }
+    }
+}
+
+/// A word of a level.
 #[derive(Clone, Copy)]
 struct Place {
-    words: Span,
-    is_nodes: bool,
+    level: Level,
     number: usize,
 }

@@ -44,8 +44,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             return false;
         }
         let _transit = self.transit();
-        let freed =
-            word.update(|old| node::is_whole(old, shift).then_some(old ^ ((HEAD ^ FREE) << shift)));
+        let freed = word.update(|old| {
+            node::is_whole::<S::Word>(old, shift).then_some(old ^ ((HEAD ^ FREE) << shift))
+        });
         if freed.is_ok() {
             self.count_free(block.order(), 1);
             self.settle_or_activate(block.order(), block.word_number::<S::Word>());
@@ -137,17 +138,17 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             }
             let word = self.word_of(order, number);
             let merged = word.update(|old| {
-                let pairs = node::free_pairs(old);
+                let pairs = node::free_pairs::<S::Word>(old);
                 (pairs != 0).then_some(old & !(pairs | pairs << 2))
             });
             let (left, pairs) = match merged {
                 Ok(old) => {
-                    let pairs = node::free_pairs(old);
+                    let pairs = node::free_pairs::<S::Word>(old);
                     (old & !(pairs | pairs << 2), pairs)
                 }
                 Err(old) => (old, 0),
             };
-            self.set_summary(order, number, node::free_nodes(left) != 0);
+            self.set_summary(order, number, node::free_nodes::<S::Word>(left) != 0);
             if pairs == 0 {
                 return;
             }
@@ -173,11 +174,11 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
         let transit = (state == NONE).then(|| self.transit());
         let taken = self.word_of(order, active - 1).update(|old| {
-            let free = node::free_nodes(old);
+            let free = node::free_nodes::<S::Word>(old);
             let lowest = free & free.wrapping_neg();
             (free != 0).then_some(old ^ (lowest * (FREE ^ state)))
         });
-        let free = node::free_nodes(taken.ok()?);
+        let free = node::free_nodes::<S::Word>(taken.ok()?);
         self.record(order)[record::FREE].sub(1);
         // Emptied, after another thread made another word the active one: now its bit counts.
         if free & free.wrapping_sub(1) == 0 && self.record(order)[record::ACTIVE].load() != active {

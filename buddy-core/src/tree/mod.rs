@@ -17,6 +17,8 @@
 //!   of an order's active word ([`Lazy`] only) may be either.
 //! - **T5** Two buddies are both free only if their word is their order's active word.
 //! - **T6** The counters agree with the nodes.
+//! - **T7** A word of nodes with a slab's tag (`slab.rs`) stands for a block that is nobody's but its
+//!   slots' holders': no node of its leaves is set.
 //!
 //! [`Tree::validate`] proves them.
 
@@ -38,6 +40,7 @@ mod policy;
 mod range;
 mod resize;
 mod run;
+mod slab;
 mod stats;
 mod transit;
 mod validate;
@@ -61,13 +64,13 @@ pub use word::{Modelled, Modelled16};
 pub use word::{Plain, Plain32, Storage, Word};
 
 use block::Block;
-pub(crate) use bulk::{Row, group_shift};
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Range;
 use geometry::{Geometry, header, record};
 use node::{FREE, HEAD, NONE};
-pub(crate) use transit::Transit;
+pub(crate) use slab::{Slab, SlabKind};
+use transit::Transit;
 use word::{max_value, node_shift};
 
 /// A buddy allocator over a range of leaf numbers.
@@ -190,7 +193,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     #[inline]
     fn state(&self, block: Block) -> usize {
         let (word, shift) = self.node(block);
-        node::state(word.load(), shift)
+        node::state::<S::Word>(word.load(), shift)
     }
 
     #[inline(always)]
@@ -204,7 +207,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// The leaf from which the calling CPU searches.
     #[inline(always)]
-    fn start(&self) -> usize {
+    pub(crate) fn start(&self) -> usize {
         if P::CPUS <= 1 {
             return self.geometry.first;
         }

@@ -1,5 +1,7 @@
 //! The two bits of a node, and how nodes lie in a word.
 
+use super::word::Word;
+
 /// What a node's two bits say.
 ///
 /// ```text
@@ -21,17 +23,35 @@ pub(super) const NODE: usize = 0b11;
 /// The lower bit of every node in a word.
 const LOW_BITS: usize = usize::MAX / 3;
 
+/// The highest bits of a word that is a slab's (`slab.rs`). In a word of nodes they would say that the
+/// node before a piece of a run, or before the mark behind one, is free; but that is the run's, too.
+pub(super) const SLAB: usize = CONT << 2 | FREE;
+/// How many bits that is.
+pub(super) const SLAB_BITS: u32 = 4;
+
+/// Whether a word is a slab's.
+#[inline(always)]
+pub(super) const fn is_slab<W: Word>(word: usize) -> bool {
+    word >> (W::BITS - SLAB_BITS) == SLAB
+}
+
+/// What a word says of nodes: a slab's says nothing.
+#[inline(always)]
+pub(super) const fn visible<W: Word>(word: usize) -> usize {
+    if is_slab::<W>(word) { 0 } else { word }
+}
+
 /// The state of the node at `shift`.
 #[inline(always)]
-pub(super) const fn state(word: usize, shift: u32) -> usize {
-    (word >> shift) & NODE
+pub(super) const fn state<W: Word>(word: usize, shift: u32) -> usize {
+    (visible::<W>(word) >> shift) & NODE
 }
 
 /// Whether the node at `shift` is an allocated block of one piece, as far as the word tells: of the
 /// last node it does not tell whether the run goes on.
 #[inline(always)]
-pub(super) const fn is_whole(word: usize, shift: u32) -> bool {
-    let here = word >> shift;
+pub(super) const fn is_whole<W: Word>(word: usize, shift: u32) -> bool {
+    let here = visible::<W>(word) >> shift;
     here & NODE == HEAD && here >> 2 & NODE != CONT
 }
 
@@ -43,20 +63,15 @@ pub(super) const fn with_state(word: usize, shift: u32, state: usize) -> usize {
 
 /// The lower bit of every free node of the word.
 #[inline(always)]
-pub(super) const fn free_nodes(word: usize) -> usize {
+pub(super) const fn free_nodes<W: Word>(word: usize) -> usize {
+    let word = visible::<W>(word);
     word & !(word >> 1) & LOW_BITS
-}
-
-/// The lower bit of every node of the word that is `HEAD`.
-#[inline(always)]
-pub(super) const fn heads(word: usize) -> usize {
-    (word >> 1) & !word & LOW_BITS
 }
 
 /// The lower bit of the lower node of every pair of buddies that are both free.
 #[inline(always)]
-pub(super) const fn free_pairs(word: usize) -> usize {
-    let free = free_nodes(word);
+pub(super) const fn free_pairs<W: Word>(word: usize) -> usize {
+    let free = free_nodes::<W>(word);
     free & (free >> 2) & (usize::MAX / 15)
 }
 
@@ -70,17 +85,7 @@ pub(super) const fn parents(pairs: usize) -> usize {
     if usize::BITS > 32 { (bits | bits >> 16) & 0xffff_ffff } else { bits }
 }
 
-/// The lower bits of nodes packed side by side, so that node `i` has bit `i`.
-#[inline]
-pub(super) const fn packed(nodes: usize) -> usize {
-    let bits = (nodes | nodes >> 1) & (usize::MAX / 0xf * 3);
-    let bits = (bits | bits >> 2) & (usize::MAX / 0xff * 0xf);
-    let bits = (bits | bits >> 4) & (usize::MAX / 0xffff * 0xff);
-    let bits = (bits | bits >> 8) & (usize::MAX / 0xffff_ffff * 0xffff);
-    if usize::BITS > 32 { (bits | bits >> 16) & 0xffff_ffff } else { bits }
-}
-
-/// Undoes [`packed`].
+/// Bit `i` moved to the lower bit of node `i`, of half as many bits as a word has.
 #[inline]
 pub(super) const fn unpacked(bits: usize) -> usize {
     let bits = if usize::BITS > 32 {
@@ -104,12 +109,24 @@ pub(super) const fn repeat(state: usize, count: usize, shift: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::{Plain, Plain32};
 
     #[test]
     fn free_nodes_and_heads_are_told_from_others() {
         let word = NONE | FREE << 2 | HEAD << 4 | CONT << 6 | FREE << 8;
-        assert_eq!(free_nodes(word), 1 << 2 | 1 << 8);
-        assert_eq!(heads(word), 1 << 4);
+        assert_eq!(free_nodes::<Plain>(word), 1 << 2 | 1 << 8);
+        assert!(is_whole::<Plain>(HEAD | FREE << 2, 0) && !is_whole::<Plain>(HEAD | CONT << 2, 0));
+    }
+
+    #[test]
+    fn a_slab_says_nothing_of_nodes() {
+        let word = SLAB << (Plain::BITS - SLAB_BITS) | FREE | FREE << 2 | HEAD << 4;
+        assert!(is_slab::<Plain>(word) && !is_slab::<Plain>(word >> 1));
+        assert_eq!((free_nodes::<Plain>(word), free_pairs::<Plain>(word)), (0, 0));
+        assert!(!is_whole::<Plain>(word, 4));
+        assert_eq!(state::<Plain>(word, 4), NONE);
+        // The same bits in a word of another width are nodes.
+        assert!(!is_slab::<Plain32>(word >> 5 & 0xffff_ffff));
     }
 
     #[test]
@@ -121,18 +138,16 @@ mod tests {
             });
             let expected = (0..usize::BITS / 4).filter(|pair| pairs >> pair & 1 == 1);
             let expected = expected.fold(0, |bits, pair| bits | 1 << (2 * pair));
-            assert_eq!(parents(free_pairs(word)), expected);
+            assert_eq!(parents(free_pairs::<Plain>(word)), expected);
         }
     }
 
     #[test]
-    fn packing_keeps_every_node() {
+    fn bits_spread_to_nodes() {
         let half = usize::BITS / 2;
         for node in 0..half {
-            assert_eq!(packed(1 << (2 * node)), 1 << node);
             assert_eq!(unpacked(1 << node), 1 << (2 * node));
         }
-        assert_eq!(packed(LOW_BITS), usize::MAX >> half);
         assert_eq!(unpacked(usize::MAX >> half), LOW_BITS);
     }
 

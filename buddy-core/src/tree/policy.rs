@@ -23,9 +23,9 @@ pub trait Policy {
     ///
     /// `false` merges at once: every call costs about the same. `true` lets a bounded number of free
     /// blocks wait, in a tree for one CPU those in one word of nodes per order (32 blocks, 16 in
-    /// 32-bit words), in a heap those in its magazine: an allocation that follows a free then splits
-    /// and merges nothing, and many small blocks are split or merged at once. Before a request is
-    /// refused everything is merged.
+    /// 32-bit words), in a heap also the slots of slabs, in which small blocks lie side by side: an
+    /// allocation that follows a free then splits and merges nothing, and many small blocks are split
+    /// or merged at once. Before a request is refused everything is merged.
     const LAZY: bool = true;
 
     /// How many significant bits of a block's size in leaves a heap keeps, at least 1.
@@ -34,8 +34,8 @@ pub trait Policy {
     /// waste, more pieces a block.
     const PRECISION: u32 = 3;
 
-    /// How many CPUs are kept apart: each begins its search at a place of its own, and takes blocks
-    /// from a part of the magazine of its own as long as there is one.
+    /// How many CPUs are kept apart: each begins its search at a place of its own, and takes small
+    /// blocks from slabs of its own as long as there are such.
     const CPUS: usize = 1;
 
     /// How often a request that found no memory looks again while calls of other threads have blocks

@@ -137,17 +137,17 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
     }
 
-    /// Marks owned leaves, whose nodes are `NONE`, as one run (T3).
+    /// Marks owned leaves, whose nodes are `NONE`, as one run (T3). The head comes last: with it the
+    /// run is anybody's to find, and must be whole.
     pub(super) fn mark_run(&self, first: usize, end: usize) {
-        let mut state = HEAD;
-        for piece in Pieces::of(first, end) {
-            let (word, shift) = self.node(piece);
-            word.set(state << shift);
-            state = CONT;
+        for piece in Pieces::of(first, end).rev() {
             if piece.end() < end {
                 let (word, shift) = self.node(piece.next());
                 word.set(CONT << shift);
             }
+            let state = if piece.first() == first { HEAD } else { CONT };
+            let (word, shift) = self.node(piece);
+            word.set(state << shift);
         }
     }
 

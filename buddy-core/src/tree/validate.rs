@@ -203,7 +203,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         for number in nodes.low..=nodes.high {
             let word = self.word(nodes.at(number)).load();
             for shift in (0..<S::Word as Word>::BITS).step_by(2) {
-                match node::state(word, shift) {
+                match node::state::<S::Word>(word, shift) {
                     FREE => found.free += 1,
                     HEAD => found.head += 1,
                     CONT => found.cont += 1,
@@ -247,12 +247,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             }
             let is_indexed = nodes.is_top()
                 || self.word(summary.at(number / bits)).load() >> (number % bits) & 1 == 1;
-            let free = node::free_nodes(word);
+            let free = node::free_nodes::<S::Word>(word);
             if free != 0 && !is_indexed {
                 return Err(Invalid::Unreachable { order, leaf: leaf(free) });
             }
-            if node::free_pairs(word) != 0 {
-                return Err(Invalid::Unmerged { order, leaf: leaf(node::free_pairs(word)) });
+            if node::free_pairs::<S::Word>(word) != 0 {
+                return Err(Invalid::Unmerged {
+                    order,
+                    leaf: leaf(node::free_pairs::<S::Word>(word)),
+                });
             }
         }
         Ok(())
@@ -269,7 +272,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 let bit = self.word(above.at(number / bits)).load() >> (number % bits) & 1;
                 let is_stored = (words.low..=words.high).contains(&number);
                 let word = if is_stored { self.word(words.at(number)).load() } else { 0 };
-                let has_some = if are_nodes { node::free_nodes(word) != 0 } else { word != 0 };
+                let has_some =
+                    if are_nodes { node::free_nodes::<S::Word>(word) != 0 } else { word != 0 };
                 let is_active = Self::DEFERS
                     && are_nodes
                     && self.record(order)[record::ACTIVE].load() == number + 1;

@@ -10,7 +10,7 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 
 const THREADS: usize = 4;
-/// So many that freed frames rest in magazines.
+/// So many that there are slabs.
 const FRAMES: usize = 40_000;
 const STEPS: usize = 15_000;
 

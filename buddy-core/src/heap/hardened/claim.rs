@@ -3,11 +3,12 @@
 use super::super::Heap;
 use super::super::zeros::CHUNK_LEAVES;
 use crate::class::Class;
+use crate::supply::Shape;
 use crate::tree::{Policy, Storage, Tree};
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-/// A block that one call has detached from tree and magazine: to everybody else there is no block,
+/// A block that one call has detached from the tree: to everybody else there is no block,
 /// until the call attaches it or frees it.
 #[must_use]
 pub(super) struct Claim<'t, S: Storage, P: Policy> {
@@ -26,11 +27,23 @@ impl<S: Storage, P: Policy> Claim<'_, S, P> {
 impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     Heap<S, MIN_BLOCK, P, REGIONS>
 {
+    /// Serves all requests from the tree, until [`Self::restore_slabs`]: a slot of a slab cannot be
+    /// detached.
+    pub(super) fn take_slabs(&mut self) -> Shape {
+        self.dissolve();
+        core::mem::replace(&mut self.slabs, Shape::NONE)
+    }
+
+    /// Undoes [`Self::take_slabs`].
+    pub(super) const fn restore_slabs(&mut self, slabs: Shape) {
+        self.slabs = slabs;
+    }
+
     /// Detaches the block for `layout` at `start`, if there is one: of several calls one has it.
     pub(super) fn claim(&self, start: NonNull<u8>, layout: Layout) -> Option<Claim<'_, S, P>> {
         let (tree, class) = (self.tree.as_ref()?, Self::class(layout));
         let first = self.regions.leaf_at(start)?;
-        let is_held = self.supply(tree).detach(first, class);
+        let is_held = tree.detach(first, class.leaves);
         is_held.then_some(Claim { tree, start, first, class })
     }
 
@@ -54,10 +67,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let Claim { tree, first, class, .. } = *claim;
         if zeroed && class.leaves >= CHUNK_LEAVES {
             self.zeros(tree).note(&(first..first + class.leaves));
-            tree.free_detached(first, class.leaves);
-        } else {
-            self.supply(tree).give_detached(first, class);
         }
+        tree.free_detached(first, class.leaves);
     }
 
     /// Makes it an allocated block for `new`, with the same start, if there is room.

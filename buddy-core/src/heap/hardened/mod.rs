@@ -29,6 +29,7 @@ pub use options::{Damage, Hardening};
 
 use super::layout::dangling;
 use super::{AllocError, ExclusiveStorage, FreeError, Heap};
+use crate::supply::Shape;
 use crate::tree::{Lazy, Policy, Word};
 use core::alloc::Layout;
 use core::fmt;
@@ -68,6 +69,8 @@ pub struct Hardened<
     const SLOTS: usize = 64,
 > {
     heap: Heap<S, MIN_BLOCK, P, REGIONS>,
+    /// The heap's, for when it is to have them again.
+    slabs: Shape,
     hardening: Hardening,
     quarantine: Quarantine<S::Word, SLOTS>,
     /// How many random numbers there were.
@@ -87,9 +90,10 @@ impl<
     /// The heap with that hardening. Blocks that are allocated already cannot be freed through it if
     /// it is to have guards.
     #[must_use]
-    pub fn new(heap: Heap<S, MIN_BLOCK, P, REGIONS>, hardening: Hardening) -> Self {
+    pub fn new(mut heap: Heap<S, MIN_BLOCK, P, REGIONS>, hardening: Hardening) -> Self {
         let (drawn, damaged) = Default::default();
-        Self { heap, hardening, quarantine: Quarantine::new(), drawn, damaged }
+        let slabs = heap.take_slabs();
+        Self { heap, slabs, hardening, quarantine: Quarantine::new(), drawn, damaged }
     }
 
     /// The heap inside: sizes, figures, adding memory.
@@ -104,8 +108,9 @@ impl<
     /// The heap without its hardening, after the wait of all blocks. What was allocated between
     /// guards cannot be freed through it.
     #[must_use]
-    pub fn into_heap(self) -> Heap<S, MIN_BLOCK, P, REGIONS> {
+    pub fn into_heap(mut self) -> Heap<S, MIN_BLOCK, P, REGIONS> {
         self.release_waiting();
+        self.heap.restore_slabs(self.slabs);
         self.heap
     }
 

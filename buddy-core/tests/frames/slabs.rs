@@ -1,4 +1,4 @@
-//! Freed frames rest in a magazine, and nobody can tell.
+//! Frames are slots of slabs, and nobody can tell.
 
 use buddy_core::frames::{
     Bootstrap, Frame, Frames, FreeError, MemoryKind, MemoryRange, PhysicalAddress,
@@ -45,7 +45,7 @@ on_every_kind!(
     claims as what_rests_is_had_by_whoever_wants_that_place,
     merging as what_rests_is_merged_for_a_large_block,
     frees as a_frame_that_rests_cannot_be_freed_in_any_form,
-    parts as a_block_from_the_magazine_is_divided_and_freed_in_parts,
+    parts as a_slot_is_divided_and_freed_in_parts,
     exhaustion as nothing_is_left_at_rest_when_memory_is_used_up,
 );
 
@@ -133,7 +133,7 @@ fn frees<W: Word, P: Policy>(frames: &Frames<'_, W, P>) {
 
 fn parts<W: Word, P: Policy>(frames: &Frames<'_, W, P>) {
     for count in [2, 3, 4, 5, 6, 7, 8] {
-        // From the tree, then from the magazine.
+        // From the tree, then from slabs.
         for _ in 0..3 {
             let block = frames.allocate_exact(count).unwrap();
             assert_eq!(frames.split(block, count, 1), Ok(count));
@@ -143,7 +143,7 @@ fn parts<W: Word, P: Policy>(frames: &Frames<'_, W, P>) {
             }
             let block = frames.allocate_exact(count).unwrap();
             frames.free_part(block.saturating_add(1), 1).unwrap();
-            // The magazine must not take it for the block that it was.
+            // It must not be taken for the block that it was.
             let wrong = FreeError::WrongSize { address: block.address(), given: count, actual: 1 };
             assert_eq!(frames.free_sized(block, count), Err(wrong));
             assert_eq!(frames.free(block), Ok(1));

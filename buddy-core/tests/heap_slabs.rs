@@ -1,4 +1,4 @@
-//! Blocks that rest in a heap's magazine are free to everybody, and freeing them again is an error.
+//! Free slots of a heap's slabs are free to everybody, and freeing them again is an error.
 
 use buddy_core::heap::ZeroedWord;
 use buddy_core::{AllocError, Atomic, Eager, FreeError, Heap, Lazy, Plain, Plain32, Policy};
@@ -179,7 +179,7 @@ fn no_place_is_a_block_but_those_that_are_held() {
 fn what_rests_is_never_in_the_way() {
     let heap = heap::<Lazy>();
     let largest = heap.statistics().largest_free() * 16;
-    // As many small blocks as there are, freed in an order that leaves the magazine full.
+    // As many small blocks as there are, freed in an order that leaves all slabs with a free slot.
     let mut blocks = Vec::new();
     while let Ok(block) = heap.allocate(layout(48)) {
         blocks.push(block.cast::<u8>());
@@ -241,7 +241,7 @@ fn free_all_forgets_what_rests() {
 }
 
 #[test]
-fn tree_and_magazine_together_take_at_most_4_3_bits_a_leaf() {
+fn tree_and_slabs_together_take_at_most_4_3_bits_a_leaf() {
     for shift in 20..32 {
         for bytes in [1_usize << shift, (1 << shift) + 12_345, 3 << (shift - 1)] {
             let bits = TestHeap::<Lazy>::metadata_words(bytes) as u64 * u64::from(usize::BITS);

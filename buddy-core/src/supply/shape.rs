@@ -1,0 +1,180 @@
+//! What a supply keeps about its slabs: how much, and where in the words behind the tree's own.
+//!
+//! ```text
+//! | PRESSURE | record of class 0 | of class 1 | .. | hints of lane 0 | of lane 1 | .. | marks of class 0 | ..
+//! marks: the summaries over the words that may be the class's slabs, the lowest first
+//! ```
+
+use crate::class::Class;
+use crate::tree::{Order, Policy, SlabKind, Storage, Tree, Word};
+
+/// The words of a class's record: a cache line.
+pub(super) mod record {
+    /// The word of a slab without free slots.
+    pub(in crate::supply) const TAG: usize = 0;
+    /// The word of a slab with no others.
+    pub(in crate::supply) const WHOLE: usize = 1;
+    /// The metadata index of slab number 0 (wrapping: that word need not be stored).
+    pub(in crate::supply) const BASE: usize = 2;
+    /// The inverse of the odd part of the leaves of a slot, modulo 2^32.
+    pub(in crate::supply) const INVERSE: usize = 3;
+    /// With one lane: the metadata index of the slab that it takes from, or 0.
+    pub(in crate::supply) const HINT: usize = 4;
+    /// The metadata index of the class's marks.
+    pub(in crate::supply) const MARKS: usize = 5;
+    /// Requests that found no slab, up to where one is raised.
+    pub(in crate::supply) const DEMAND: usize = 6;
+    /// Slabs of which all slots are free.
+    pub(in crate::supply) const KEPT: usize = 7;
+    pub(in crate::supply) const WORDS: usize = 8;
+}
+
+/// Slabs are at most this part of the range: `log2`.
+const ORDERS_BELOW_TOP: u32 = 4;
+/// Slots' places in their slab are divided in 32 bits.
+const HIGHEST_NATURAL: u32 = 26;
+/// Lanes beyond these share.
+const MOST_LANES: usize = 64;
+
+/// The largest value of a word.
+#[inline(always)]
+pub(super) const fn max<W: Word>() -> usize {
+    if W::BITS >= usize::BITS { usize::MAX } else { (1 << W::BITS) - 1 }
+}
+
+/// How many classes have slabs, and where their records are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// The classes that have slabs: the smallest ones.
+    pub(super) classes: u32,
+    /// How many CPUs have hints of their own.
+    pub(super) lanes: usize,
+    /// The metadata index of the number of calls that are short of memory; the records follow it.
+    pub(super) pressure: usize,
+    words: usize,
+}
+
+impl Shape {
+    pub(crate) const NONE: Self = Self { classes: 0, lanes: 1, pressure: 0, words: 0 };
+
+    /// The words to spend on the slabs of a tree of `tree_words` words over `leaves` leaves: what both
+    /// together may take is 4.29 bits a leaf, which leaves nothing for those of small trees.
+    pub(crate) const fn words_for<W: Word>(leaves: usize, tree_words: usize) -> usize {
+        let both = (leaves / 100).saturating_mul(429) / W::BITS as usize;
+        both.saturating_sub(tree_words)
+    }
+
+    /// For so many of the smallest classes as `words` words from metadata index `pressure` on have room
+    /// for, at most all that a tree has slabs for.
+    pub(crate) fn fitting<S: Storage, P: Policy>(
+        tree: &Tree<S, P>,
+        pressure: usize,
+        words: usize,
+    ) -> Self {
+        let lanes = P::CPUS.clamp(1, MOST_LANES);
+        let mut shape = Self { classes: 0, lanes, pressure, words: 0 };
+        let highest =
+            tree.max_order().get().checked_sub(Tree::<S, P>::SLAB_HEIGHT + ORDERS_BELOW_TOP);
+        // With more significant bits a slab's word cannot tell the classes of an order apart.
+        let has_ranks = P::PRECISION <= SlabKind::ranks::<S::Word>().ilog2() + 1;
+        let Some(highest) = highest.filter(|_| has_ranks) else {
+            return Self::NONE;
+        };
+        let mut marks = 0;
+        loop {
+            let class = Class::at(shape.classes, P::PRECISION);
+            let Some(natural) = Order::new(class.natural) else { break };
+            if class.natural > highest.min(HIGHEST_NATURAL) {
+                break;
+            }
+            marks += tree.slab_summary_words(natural);
+            let larger = Self { classes: shape.classes + 1, ..shape };
+            let needed = larger.marks() - pressure + marks;
+            if needed > words {
+                break;
+            }
+            shape = Self { words: needed, ..larger };
+        }
+        if shape.classes == 0 { Self::NONE } else { shape }
+    }
+
+    /// For models: the smallest class only, whatever the size of the tree.
+    #[cfg(all(test, loom))]
+    pub(super) fn of_one_class<S: Storage, P: Policy>(tree: &Tree<S, P>, pressure: usize) -> Self {
+        let shape = Self { classes: 1, lanes: 1, pressure, words: 0 };
+        let words = shape.marks() - pressure + tree.slab_summary_words(Order::MIN);
+        Self { words, ..shape }
+    }
+
+    pub(crate) const fn is_none(&self) -> bool {
+        self.classes == 0
+    }
+
+    /// Where the record of a class lies.
+    #[inline(always)]
+    pub(super) const fn record(&self, class: u32) -> usize {
+        self.pressure + 1 + class as usize * record::WORDS
+    }
+
+    /// Where the hint of a class and lane lies, of more lanes than one: those of a lane in words that no
+    /// other lane has near its own.
+    #[inline(always)]
+    pub(super) const fn hint(&self, class: u32, lane: usize) -> usize {
+        self.record(self.classes) + lane * self.hints() + class as usize
+    }
+
+    /// The words of a lane's hints.
+    const fn hints(&self) -> usize {
+        if self.lanes <= 1 {
+            0
+        } else {
+            (self.classes as usize).next_multiple_of(record::WORDS) + record::WORDS
+        }
+    }
+
+    /// Where the marks begin.
+    const fn marks(&self) -> usize {
+        self.record(self.classes) + self.lanes * self.hints()
+    }
+
+    /// Writes the records of a supply without slabs.
+    pub(super) fn lay_out<S: Storage, P: Policy>(&self, tree: &Tree<S, P>) {
+        let words = tree.words();
+        let own = words.get(self.pressure..self.pressure + self.words).unwrap_or(&[]);
+        for word in own {
+            word.store(0);
+        }
+        let mut marks = self.marks();
+        for index in 0..self.classes {
+            let class = Class::at(index, P::PRECISION);
+            let natural = Order::new(class.natural).unwrap_or(Order::MAX);
+            let kind = SlabKind::new::<S::Word>(natural, class.leaves, index);
+            let fields = [
+                (record::TAG, kind.tag),
+                (record::WHOLE, kind.tag | kind.slots),
+                (record::BASE, tree.slab_base(natural)),
+                (record::INVERSE, inverse(class.leaves >> class.leaves.trailing_zeros())),
+                (record::MARKS, marks),
+            ];
+            for (field, value) in fields {
+                if let Some(word) = words.get(self.record(index) + field) {
+                    word.store(value);
+                }
+            }
+            marks += tree.slab_summary_words(natural);
+        }
+    }
+}
+
+/// The inverse of an odd number modulo 2^32, by Newton's method: each step doubles the bits that are right.
+const fn inverse(odd: usize) -> usize {
+    let odd = odd as u32;
+    // Three bits.
+    let mut inverse = odd;
+    let mut right = 3;
+    while right < u32::BITS {
+        inverse = inverse.wrapping_mul(2_u32.wrapping_sub(odd.wrapping_mul(inverse)));
+        right *= 2;
+    }
+    inverse as usize
+}

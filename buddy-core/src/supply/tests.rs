@@ -1,0 +1,221 @@
+//! Slabs before a tree of their own.
+
+extern crate std;
+use super::*;
+use crate::tree::{Lazy, Plain, Plain32};
+use std::boxed::Box;
+use std::vec::Vec;
+
+const LEAVES: usize = 1 << 16;
+
+struct Exact4;
+
+impl Policy for Exact4 {
+    const PRECISION: u32 = 4;
+}
+
+struct TwoCpus;
+
+impl Policy for TwoCpus {
+    const CPUS: usize = 2;
+
+    fn cpu() -> usize {
+        usize::from(std::thread::current().name() == Some("other"))
+    }
+}
+
+/// Runs something on a supply from a tree of [`LEAVES`] leaves, and looks at both afterwards.
+fn with_supply<W: Word, P: Policy>(call: impl FnOnce(Supply<'_, Box<[W]>, P>)) {
+    let own = Tree::<Box<[W]>, P>::metadata_words(7..LEAVES + 7);
+    let words: Box<[W]> = (0..own + 3000).map(|_| W::default()).collect();
+    let tree = Tree::new(words, 7..LEAVES + 7).unwrap();
+    let shape = Shape::fitting(&tree, own, 3000);
+    assert!(!shape.is_none());
+    let supply = Supply::new(&tree, &shape);
+    supply.clear();
+    call(supply);
+    supply.dissolve();
+    tree.settle();
+    assert_eq!((tree.free_leaves(), tree.validate()), (LEAVES, Ok(())));
+}
+
+fn class<P: Policy>(leaves: usize) -> Class {
+    Class::of(leaves, P::PRECISION).unwrap()
+}
+
+/// A slot, of a slab that is raised whatever the demand.
+fn take<W: Word, P: Policy>(supply: Supply<'_, Box<[W]>, P>, class: Class) -> usize {
+    let taken = supply.take(class).or_else(|| supply.take_marked(class));
+    let record = supply.record(class).unwrap();
+    taken.or_else(|| Some(supply.raise_for(class, &record)?.first)).unwrap()
+}
+
+/// Fills slabs of every class, frees all slots in another order, some twice and from inside.
+fn every_class<W: Word, P: Policy>() {
+    with_supply::<W, P>(|supply| {
+        for index in 0..supply.shape.classes {
+            let class = Class::at(index, P::PRECISION);
+            let kind = supply.record(class).unwrap().kind(class);
+            assert!(kind.count() >= 1 << Tree::<Box<[W]>, P>::SLAB_HEIGHT);
+            let tail = (class.leaves.next_power_of_two() << Tree::<Box<[W]>, P>::SLAB_HEIGHT)
+                - kind.count() * class.leaves;
+            assert!(tail < class.leaves.next_power_of_two(), "{class:?}");
+            let mut slots: Vec<_> = (0..kind.count() + 2).map(|_| take(supply, class)).collect();
+            for pair in slots.windows(2).take(kind.count() - 1) {
+                assert_eq!(pair[1], pair[0] + class.leaves, "{class:?}");
+            }
+            assert_eq!(supply.resting(), (kind.count() - 2) * class.leaves);
+            slots.sort_by_key(|slot| slot.wrapping_mul(0x9E37_79B9) % 1009);
+            for slot in &slots {
+                assert_eq!(supply.find(*slot, class), Some(Place::Slab));
+                assert_eq!(supply.leaves_of(*slot), Ok(class.leaves));
+                for inside in (1..class.leaves).step_by(1 + class.leaves / 8) {
+                    assert!(!supply.give(slot + inside, class), "{class:?}");
+                }
+                assert!(supply.give(*slot, class) && !supply.give(*slot, class), "{class:?}");
+                assert_eq!(supply.find(*slot, class), None);
+            }
+            supply.settle();
+            assert_eq!(supply.resting(), 0);
+        }
+    });
+}
+
+#[test]
+fn slots_of_every_class_lie_side_by_side_and_are_freed_once() {
+    every_class::<Plain, Lazy>();
+    every_class::<Plain32, Lazy>();
+    every_class::<Plain, Exact4>();
+}
+
+#[test]
+fn words_that_cannot_tell_the_classes_apart_have_no_slabs() {
+    let words: Box<[Plain32]> = (0..20_000).map(|_| Plain32::default()).collect();
+    let tree: Tree<_, Exact4> = Tree::new(words, 0..LEAVES).unwrap();
+    assert!(Shape::fitting(&tree, tree.own_words(), 3000).is_none());
+}
+
+#[test]
+fn a_slab_that_nobody_takes_from_goes_back_unless_a_few_are_kept() {
+    with_supply::<Plain, Lazy>(|supply| {
+        let class = class::<Lazy>(4);
+        let most = LEAVES / FREE_FOR_KEPT / (4 * 32);
+        let slots: Vec<_> = (0..32 * (most + 4)).map(|_| take(supply, class)).collect();
+        for slot in &slots {
+            assert!(supply.give(*slot, class));
+        }
+        // Those, and the one that slots were taken from last.
+        assert!(supply.resting() <= (most + 1) * 4 * 32 && supply.resting() >= 4 * 32);
+        // Taken from again, they are kept no more.
+        let again: Vec<_> = (0..32 * (most + 1)).map(|_| take(supply, class)).collect();
+        assert_eq!(supply.record(class).unwrap().at(record::KEPT), 0);
+        for slot in again {
+            assert!(supply.give(slot, class));
+        }
+    });
+}
+
+#[test]
+fn the_lowest_slab_is_taken_from_next() {
+    with_supply::<Plain, Lazy>(|supply| {
+        let class = class::<Lazy>(1);
+        let slots: Vec<_> = (0..32 * 10).map(|_| take(supply, class)).collect();
+        for slot in [slots[170], slots[70], slots[260]] {
+            assert!(supply.give(slot, class));
+        }
+        assert_eq!([take(supply, class), take(supply, class)], [slots[70], slots[170]]);
+        slots.iter().filter(|slot| **slot != slots[260]).for_each(|slot| {
+            assert!(supply.give(*slot, class));
+        });
+    });
+}
+
+#[test]
+fn a_slab_becomes_ordinary_blocks_and_its_slots_are_freed_there() {
+    with_supply::<Plain, Lazy>(|supply| {
+        for leaves in [1, 3, 4, 5, 7] {
+            let class = class::<Lazy>(leaves);
+            let slots: Vec<_> = (0..20).map(|_| take(supply, class)).collect();
+            for slot in slots.iter().step_by(3) {
+                assert!(supply.give(*slot, class));
+            }
+            supply.settle();
+            assert_eq!(supply.resting(), 0);
+            for (at, slot) in slots.iter().enumerate() {
+                let place = (at % 3 != 0).then_some(Place::Tree);
+                assert_eq!(supply.find(*slot, class), place, "{leaves} {at}");
+                assert_eq!(supply.give(*slot, class), place.is_some());
+            }
+        }
+    });
+}
+
+/// The tree has blocks of the class behind a slab's last slot, and they are no slots.
+#[test]
+fn a_block_behind_the_last_slot_is_the_trees() {
+    with_supply::<Plain, Lazy>(|supply| {
+        let class = class::<Lazy>(3);
+        let first = take(supply, class);
+        let tail = first + 42 * 3;
+        supply.tree.allocate_at(tail, 2).unwrap();
+        if supply.tree.grow(tail, 2, 3).is_ok() {
+            assert_eq!(supply.find(tail, class), Some(Place::Tree));
+            assert!(supply.give(tail, class) && !supply.give(tail, class));
+        } else {
+            supply.tree.free(tail).unwrap();
+        }
+        assert!(supply.give(first, class));
+    });
+}
+
+#[test]
+fn a_slot_that_is_detached_leaves_the_others_as_they_are() {
+    with_supply::<Plain, Lazy>(|supply| {
+        let class = class::<Lazy>(5);
+        let slots: Vec<_> = (0..6).map(|_| take(supply, class)).collect();
+        assert!(supply.detach(slots[2], class) && !supply.detach(slots[2], class));
+        supply.tree.free_detached(slots[2], 5);
+        for (at, slot) in slots.iter().enumerate() {
+            assert_eq!(supply.give(*slot, class), at != 2);
+        }
+    });
+}
+
+#[test]
+fn lanes_take_from_slabs_of_their_own() {
+    with_supply::<Plain, TwoCpus>(|supply| {
+        let class = class::<TwoCpus>(2);
+        let mine = take(supply, class);
+        let kind = supply.record(class).unwrap().kind(class);
+        // As if the other lane had taken from it last.
+        let record = supply.record(class).unwrap();
+        let at = supply.hint(&record, class, 0).unwrap().load();
+        supply.hint(&record, class, 1).unwrap().store(at);
+        supply.hint(&record, class, 0).unwrap().store(0);
+        assert_eq!(supply.take_behind(class, &record, 0, true), None);
+        assert!(supply.give(mine, class), "by whichever lane");
+        assert_eq!(supply.resting(), 2 * kind.count());
+        assert_eq!(supply.take_marked(class), Some(mine));
+        assert!(supply.give(mine, class));
+    });
+}
+
+#[test]
+fn slabs_are_raised_on_demand() {
+    with_supply::<Plain, Lazy>(|supply| {
+        let small = class::<Lazy>(1);
+        assert_eq!(LEAVES / FREE_FOR_A_SLAB, 16);
+        for _ in 0..DEMAND {
+            assert!(supply.raise(small).is_none());
+        }
+        let first = supply.raise(small).unwrap().first;
+        assert!(supply.give(first, small));
+        let large = class::<Lazy>(LEAVES / FREE_ON_DEMAND / 32);
+        supply.tree.allocate(Order::MIN).unwrap();
+        for _ in 0..DEMAND + 2 {
+            assert!(supply.raise(large).is_none(), "less than 16 times its size is free");
+        }
+        let block = supply.tree.walk().find(|extent| extent.kind == Kind::Used).unwrap();
+        supply.tree.free(block.first).unwrap();
+    });
+}
