@@ -69,6 +69,14 @@ struct Slot {
     is_free: bool,
 }
 
+/// Where a slot's bit is.
+struct Seat<'t, S: Storage> {
+    word: &'t S::Word,
+    /// The slab's number.
+    number: usize,
+    bit: usize,
+}
+
 /// What is known of a class of slabs.
 struct Record<'t, W>(&'t [W; record::WORDS]);
 
@@ -317,30 +325,42 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         }
     }
 
-    /// As [`Self::give`], of a block that is no slot, or one that nobody else is at.
+    /// The seat of the block of the class at `first`; `None` if a slot of the class would not begin there.
+    fn seat(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> Option<Seat<'t, S>> {
+        let number = first >> (class.natural + Tree::<S, P>::SLAB_HEIGHT);
+        let slot = Self::slot(first - Self::first_leaf(class, number), class, record);
+        // Behind the last slot blocks are the tree's, those of the class, too.
+        let is_slot = slot < S::Word::BITS && record.kind(class).slots >> slot & 1 == 1;
+        let word = self.words().get(Self::place(record, number)).filter(|_| is_slot)?;
+        Some(Seat { word, number, bit: 1 << slot })
+    }
+
+    /// Whether a word is that of a slab with this tag, opened or not.
+    #[inline(always)]
+    fn is_own(word: usize, tag: usize) -> bool {
+        (word & !SlabKind::opening::<S::Word>()) ^ tag <= Self::ALL_SLOTS
+    }
+
+    /// As [`Self::give`], of a block that is no slot, or the first to be free, or in a slab that is opened.
     #[inline(never)]
     fn give_slow(self, first: usize, class: Class) -> bool {
         let Some(record) = self.record(class) else { return false };
-        let kind = record.kind(class);
-        let number = first >> (class.natural + Tree::<S, P>::SLAB_HEIGHT);
-        let slot = Self::slot(first - Self::first_leaf(class, number), class, &record);
-        let Some(word) = self.words().get(Self::place(&record, number)) else { return false };
-        let opening = SlabKind::opening::<S::Word>();
-        let is_own = |old: usize| (old & !opening) ^ kind.tag <= Self::ALL_SLOTS;
-        // Behind the last slot blocks are the tree's, those of the class, too.
-        let is_slot = slot < S::Word::BITS && kind.slots >> slot & 1 == 1;
-        if is_slot && is_own(word.load()) {
+        let tag = record.at(record::TAG);
+        let seat = self.seat(first, class, &record);
+        if let Some(Seat { word, number, bit }) =
+            seat.filter(|seat| Self::is_own(seat.word.load(), tag))
+        {
             // Before the first of its slots is free (M2).
             let _transit = self.tree.transit();
-            let bit = 1 << slot;
-            match word.update(|old| (is_own(old) && old & bit == 0).then_some(old | bit)) {
+            let is_held = |old: usize| Self::is_own(old, tag) && old & bit == 0;
+            match word.update(|old| is_held(old).then_some(old | bit)) {
                 Ok(old) => {
-                    if old & opening == 0 {
+                    if old & SlabKind::opening::<S::Word>() == 0 {
                         self.note_freed(class, &record, number, old | bit);
                     }
                     return true;
                 }
-                Err(now) if is_own(now) => return false,
+                Err(now) if Self::is_own(now, tag) => return false,
                 // It is a tree by now.
                 Err(_) => {}
             }
@@ -488,15 +508,16 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
         }
     }
 
-    /// Whether a block of the class is allocated at `first`, and if so whether it is a slot.
+    /// Where a block of the class is known that is allocated at `first`; `None` if none is.
     pub(crate) fn find(self, first: usize, class: Class) -> Option<Place> {
-        match self.slot_around(first) {
-            Some(slot) => {
-                let is_it = slot.first == first && slot.class == class && !slot.is_free;
-                is_it.then_some(Place::Slab)
+        if let Some(record) = self.record(class) {
+            let tag = record.at(record::TAG);
+            let seat = self.seat(first, class, &record).map(|seat| (seat.word.load(), seat.bit));
+            if let Some((word, bit)) = seat.filter(|(word, _)| Self::is_own(*word, tag)) {
+                return (word & bit == 0).then_some(Place::Slab);
             }
-            None => self.tree.has_block(first, class.leaves).then_some(Place::Tree),
         }
+        self.tree.has_block(first, class.leaves).then_some(Place::Tree)
     }
 
     /// Detaches the block of the class at `first` from the tree, if one is allocated there; of a slab
