@@ -32,7 +32,7 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
         let at = tree.own_words();
         let slabs = if P::LAZY { Shape::fitting(&tree, at, words - at) } else { Shape::NONE };
         let pool = Self { tree, slabs };
-        pool.supply().clear();
+        pool.supply().lay_out();
         Some(pool)
     }
 

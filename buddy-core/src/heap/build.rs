@@ -78,12 +78,14 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         } else {
             Shape::NONE
         };
-        if !zeroed {
+        if zeroed {
+            Supply::new(&tree, &slabs).lay_out();
+        } else {
             for word in zero_bits {
                 word.store(0);
             }
+            Supply::new(&tree, &slabs).clear();
         }
-        Supply::new(&tree, &slabs).clear();
         Self { tree: Some(tree), slabs, tree_words, zero_words, ..Self::empty() }
     }
 

@@ -253,7 +253,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         old: Layout,
         new: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        let block = self.allocate_to_grow(new)?;
+        let is_growing = new.size() > old.size();
+        let block = if is_growing { self.allocate_to_grow(new) } else { self.allocate(new) }?;
         let kept = old.size().min(new.size());
         // SAFETY: two different blocks of this heap, which do not overlap (H2, H3) and have at
         // least `kept` bytes each (H4) of memory that may be read and written (H1).

@@ -457,6 +457,12 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
 
     /// Makes it one without slabs, whatever the words hold.
     pub(crate) fn clear(self) {
+        self.shape.clear(self.tree.words());
+        self.lay_out();
+    }
+
+    /// Makes it one without slabs, in words that hold zeros. O(classes).
+    pub(crate) fn lay_out(self) {
         self.shape.lay_out(self.tree);
     }
 }

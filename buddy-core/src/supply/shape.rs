@@ -137,13 +137,17 @@ impl Shape {
         self.record(self.classes) + self.lanes * self.hints()
     }
 
-    /// Writes the records of a supply without slabs.
-    pub(super) fn lay_out<S: Storage, P: Policy>(&self, tree: &Tree<S, P>) {
-        let words = tree.words();
+    /// Writes zeros.
+    pub(super) fn clear<W: Word>(&self, words: &[W]) {
         let own = words.get(self.pressure..self.pressure + self.words).unwrap_or(&[]);
         for word in own {
             word.store(0);
         }
+    }
+
+    /// Writes the records of a supply without slabs into words that hold zeros.
+    pub(super) fn lay_out<S: Storage, P: Policy>(&self, tree: &Tree<S, P>) {
+        let words = tree.words();
         let mut marks = self.marks();
         for index in 0..self.classes {
             let class = Class::at(index, P::PRECISION);

@@ -17,9 +17,6 @@ use super::policy::Policy;
 use super::word::{Storage, Word, max_value, node_shift};
 use super::{Taken, Tree, slab};
 
-/// Enough for any level: every summary divides the words by at least 32.
-const MAX_HEIGHT: usize = 14;
-
 impl<S: Storage, P: Policy> Tree<S, P> {
     /// Takes an indexed free block of `order` and leaves its node in `state`.
     pub(super) fn take_indexed(&self, order: Order, state: usize) -> Option<Taken<'_, S>> {
@@ -135,42 +132,41 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             return Probe::Found(number, offered);
         }
         // Up: to the first word behind `number` that is not empty, or the lowest summary that knows it.
-        let mut levels = [level; MAX_HEIGHT];
-        let mut height = 0;
+        let (mut at, mut height) = (level, 0);
         loop {
             number += 1;
-            if number > levels[height].words.high {
+            if number > at.words.high {
                 return Probe::Nothing;
             }
-            if levels[height].words.is_top() {
+            if at.words.is_top() {
                 break;
             }
-            levels[height + 1] = levels[height].summary::<S::Word>();
-            let above =
-                self.word(levels[height + 1].words.at(number / bits)).load() >> (number % bits);
+            let summary = at.summary::<S::Word>();
+            let above = self.word(summary.words.at(number / bits)).load() >> (number % bits);
             if above != 0 {
                 number += above.trailing_zeros() as usize;
                 break;
             }
-            height += 1;
-            number /= bits;
+            (at, height, number) = (summary, height + 1, number / bits);
         }
         // Down: the first set bit of each summary, then what the word offers.
-        for level in levels[..=height].iter().rev() {
-            let offered = self.offered(*level, number);
+        loop {
+            let offered = self.offered(at, number);
             if offered == 0 {
-                return if level.words.is_top() {
+                return if at.words.is_top() {
                     Probe::Nothing
                 } else {
-                    Probe::Stale(Place { level: *level, number })
+                    Probe::Stale(Place { level: at, number })
                 };
             }
-            if level.offer != Offer::Words {
+            if height == 0 {
                 return Probe::Found(number, offered);
             }
             number = number * bits + offered.trailing_zeros() as usize;
+            height -= 1;
+            // Summaries are few: reckoned anew they cost less than kept.
+            at = (0..height).fold(level, |level, _| level.summary::<S::Word>());
         }
-        Probe::Nothing
     }
 
     /// What a word has to offer.
