@@ -221,3 +221,14 @@ fn reset_frees_everything_that_is_allocated() {
     reset_frees_all_but_the_reserved::<Lazy>();
     reset_frees_all_but_the_reserved::<Eager>();
 }
+
+/// A slab that nobody knows of, where no node is set.
+#[test]
+fn a_slab_in_a_tree_that_is_to_have_none_is_found() {
+    let words: Vec<Plain> = (0..1000).map(|_| Plain::zero()).collect();
+    let tree: Tree<_> = Tree::new(words.into_boxed_slice(), 0..4096).unwrap();
+    assert_eq!(tree.validate(), Ok(()));
+    let order = Order::MIN;
+    tree.word_of(order, 3).store(super::node::SLAB << (Plain::BITS - super::node::SLAB_BITS));
+    assert_eq!(tree.validate(), Err(Invalid::Stray { order }));
+}
