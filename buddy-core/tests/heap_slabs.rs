@@ -214,6 +214,51 @@ fn a_block_that_grew_past_its_alignment_is_not_kept_for_aligned_requests() {
 }
 
 #[test]
+fn a_slot_that_shrinks_is_moved_only_to_another_size() {
+    let heap = heap::<Lazy>();
+    for size in SIZES {
+        let block = allocate(&heap, size);
+        let usable = heap.usable_size(block).unwrap();
+        let contents: Vec<u8> = (0..size).map(|at| at as u8).collect();
+        // SAFETY: the block has so many bytes, and nobody else uses it.
+        unsafe { block.copy_from_nonoverlapping(NonNull::from(&contents[..]).cast(), size) };
+        let (old, same) = (layout(usable), layout(size));
+        // SAFETY: the block is not used under its old pointer.
+        let shrunk = unsafe { heap.shrink(block, old, same) }.unwrap().cast::<u8>();
+        assert_eq!(shrunk, block, "{size}");
+        let smaller = layout(size.div_ceil(3));
+        // SAFETY: as before.
+        let shrunk = unsafe { heap.shrink(block, same, smaller) }.unwrap().cast::<u8>();
+        // SAFETY: the bytes of the block that were kept.
+        let kept = unsafe { std::slice::from_raw_parts(shrunk.as_ptr(), smaller.size()) };
+        assert_eq!(kept, &contents[..smaller.size()]);
+        free(&heap, shrunk, smaller.size()).unwrap();
+    }
+    assert_eq!(heap.total_allocated(), 0);
+    heap.validate().unwrap();
+}
+
+/// Where there is no room for a copy, the slab becomes ordinary blocks, and the block shrinks where it is.
+#[test]
+fn a_slot_shrinks_in_a_full_heap() {
+    let heap = heap::<Lazy>();
+    let blocks: Vec<_> = (0..40).map(|_| allocate(&heap, 900)).collect();
+    while heap.allocate(layout(1)).is_ok() {}
+    for block in &blocks {
+        // SAFETY: the block is not used under its old pointer.
+        let shrunk = unsafe { heap.shrink(*block, layout(900), layout(100)) }.unwrap();
+        let mut filled = 0;
+        while heap.allocate(layout(1)).is_ok() {
+            filled += 1;
+        }
+        assert!(filled >= 40 && shrunk.len() == 112, "{filled}");
+        free(&heap, shrunk.cast(), 100).unwrap();
+        while heap.allocate(layout(1)).is_ok() {}
+    }
+    heap.validate().unwrap();
+}
+
+#[test]
 fn an_eager_heap_keeps_nothing_back() {
     let heap = heap::<Eager>();
     let whole = heap.statistics();

@@ -169,7 +169,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             return Ok(dangling(new));
         }
         // A slot of a slab that shrinks is better moved: where it is, it would cost its slab.
-        let is_slot = new.size() < old.size() && self.is_slot(ptr, old);
+        let is_slot = Self::class(new).leaves < Self::class(old).leaves && self.is_slot(ptr, old);
         if !is_slot {
             // SAFETY: the caller does not use the old block any more, if this succeeds.
             if let Some(resized) = unsafe { self.resize_in_place(ptr, old, new) }? {
@@ -186,7 +186,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         moved
     }
 
-    /// Whether the block at `ptr` is a slot of a slab of another class than `new`'s.
+    /// Whether the block at `ptr` is a slot of a slab.
     fn is_slot(&self, ptr: NonNull<u8>, old: Layout) -> bool {
         let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) else {
             return false;
