@@ -85,7 +85,10 @@ fn every_class<W: Word, P: Policy>() {
 fn slots_of_every_class_lie_side_by_side_and_are_freed_once() {
     every_class::<Plain, Lazy>();
     every_class::<Plain32, Lazy>();
-    every_class::<Plain, Exact4>();
+    // Where a word can tell so many classes apart.
+    if Plain::BITS == 64 {
+        every_class::<Plain, Exact4>();
+    }
 }
 
 #[test]
@@ -203,14 +206,15 @@ fn lanes_take_from_slabs_of_their_own() {
 #[test]
 fn slabs_are_raised_on_demand() {
     with_supply::<Plain, Lazy>(|supply| {
-        let small = class::<Lazy>(1);
-        assert_eq!(LEAVES / FREE_FOR_A_SLAB, 16);
+        let small = class::<Lazy>(2);
+        assert_eq!(LEAVES / FREE_FOR_A_SLAB, 16, "less than a slab of 32 or 64");
         for _ in 0..DEMAND {
             assert!(supply.raise(small).is_none());
         }
         let first = supply.raise(small).unwrap().first;
         assert!(supply.give(first, small));
-        let large = class::<Lazy>(LEAVES / FREE_ON_DEMAND / 32);
+        let large =
+            class::<Lazy>((LEAVES / FREE_ON_DEMAND) >> Tree::<Box<[Plain]>, Lazy>::SLAB_HEIGHT);
         supply.tree.allocate(Order::MIN).unwrap();
         for _ in 0..DEMAND + 2 {
             assert!(supply.raise(large).is_none(), "less than 16 times its size is free");
