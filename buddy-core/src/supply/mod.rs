@@ -26,7 +26,9 @@ pub(crate) use shape::Shape;
 use shape::record;
 
 use crate::class::Class;
-use crate::tree::{Extent, FreeError, Kind, Order, Policy, Slab, SlabKind, Storage, Tree, Word};
+use crate::tree::{
+    Extent, FreeError, Kind, Order, Policy, Slab, SlabKind, Storage, Tree, Word, max_value,
+};
 use core::ops::Range;
 
 /// A slab is raised at the first request of its class only if so many times its size is free.
@@ -134,7 +136,13 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// The number of the slab with its word at that metadata index.
     #[inline(always)]
     fn number(record: &Record<'t, S::Word>, at: usize) -> usize {
-        at.wrapping_sub(record.at(record::BASE)) & shape::max::<S::Word>()
+        at.wrapping_sub(record.at(record::BASE)) & max_value::<S::Word>()
+    }
+
+    /// The metadata index of the word of a slab.
+    #[inline(always)]
+    fn place(record: &Record<'_, S::Word>, number: usize) -> usize {
+        record.at(record::BASE).wrapping_add(number) & max_value::<S::Word>()
     }
 
     /// Takes a free slot of a slab with that tag: the word before.
@@ -176,7 +184,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     #[inline(always)]
     fn give_slot(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> bool {
         let shift = class.natural + Tree::<S, P>::SLAB_HEIGHT;
-        let at = record.at(record::BASE).wrapping_add(first >> shift) & shape::max::<S::Word>();
+        let at = Self::place(record, first >> shift);
         let slot = Self::slot(first & ((1 << shift) - 1), class, record);
         if let Some(word) = self.words().get(at).filter(|_| slot < S::Word::BITS) {
             let (tag, whole) = (record.at(record::TAG), record.at(record::WHOLE));
@@ -269,11 +277,6 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
                 return Some(Self::first_leaf(class, from) + slot * class.leaves);
             }
         }
-    }
-
-    /// The metadata index of the word of a slab.
-    fn place(record: &Record<'_, S::Word>, number: usize) -> usize {
-        record.at(record::BASE).wrapping_add(number) & shape::max::<S::Word>()
     }
 
     /// Whether a lane takes from the slab with its word there.
@@ -420,15 +423,23 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         classes.filter_map(move |class| Some((class, self.record(class)?)))
     }
 
+    /// The slabs of a class with a free slot, the lowest first: their numbers.
+    fn marked(self, kind: SlabKind, record: &Record<'t, S::Word>) -> impl Iterator<Item = usize> {
+        let (above, mut from) = (record.at(record::MARKS), 0);
+        core::iter::from_fn(move || {
+            let number = self.tree.find_slab(&kind, above, from)?;
+            from = number + 1;
+            Some(number)
+        })
+    }
+
     /// Makes trees again of all slabs with a free slot. O(classes), and O(slots * orders) for each.
     pub(crate) fn settle(self) {
         for (class, record) in self.classes() {
-            let (kind, above) = (record.kind(class), record.at(record::MARKS));
-            let mut from = 0;
-            while let Some(number) = self.tree.find_slab(&kind, above, from) {
+            let kind = record.kind(class);
+            for number in self.marked(kind, &record) {
                 // Another call may be at it.
                 self.tree.open_slab(&kind, number);
-                from = number + 1;
             }
             record.0[record::DEMAND].store(0);
             record.0[record::KEPT].store(0);
@@ -438,18 +449,11 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// Makes trees again of all slabs. O(words).
     pub(crate) fn dissolve(self) {
         let highest = self.classes().map(|(class, _)| class.natural).max();
-        for natural in (0..=highest.unwrap_or(0)).filter_map(Order::new) {
-            let mut from = 0;
-            while let Some(number) = self.tree.next_slab(natural, from) {
-                let slab =
-                    self.tree.slab_around(number << (natural.get() + Tree::<S, P>::SLAB_HEIGHT));
-                if let Some(slab) = slab {
-                    let class = Self::class_of(&slab);
-                    if let Some(record) = self.record(class) {
-                        self.tree.open_slab(&record.kind(class), number);
-                    }
-                }
-                from = number + 1;
+        let orders = highest.into_iter().flat_map(|highest| 0..=highest).filter_map(Order::new);
+        for slab in orders.flat_map(|natural| self.tree.slabs(natural)) {
+            let class = Self::class_of(&slab);
+            if let Some(record) = self.record(class) {
+                self.tree.open_slab(&record.kind(class), slab.number);
             }
         }
         self.settle();
@@ -482,11 +486,12 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
         }
         let slab = self.tree.slab_around(leaf)?;
         let class = Self::class_of(&slab);
-        let slot = (leaf - slab.first) / class.leaves;
+        let first = Self::first_leaf(class, slab.number);
+        let slot = (leaf - first) / class.leaves;
         let is_there = slot < self.record(class)?.kind(class).count();
         is_there.then(|| Slot {
             class,
-            first: slab.first + slot * class.leaves,
+            first: first + slot * class.leaves,
             is_free: slab.free >> slot & 1 == 1,
         })
     }
@@ -545,14 +550,11 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
     /// Leaves of free slots. O(classes + slabs that have some).
     pub(crate) fn resting(self) -> usize {
         let leaves = |(class, record): (Class, Record<'_, S::Word>)| {
-            let (kind, above) = (record.kind(class), record.at(record::MARKS));
-            let (mut from, mut slots) = (0, 0);
-            while let Some(number) = self.tree.find_slab(&kind, above, from) {
-                let word = self.words().get(Self::place(&record, number)).map_or(0, Word::load);
-                slots += (word & kind.slots).count_ones() as usize;
-                from = number + 1;
-            }
-            slots * class.leaves
+            let kind = record.kind(class);
+            let word =
+                |number| self.words().get(Self::place(&record, number)).map_or(0, Word::load);
+            let free = |number| (word(number) & kind.slots).count_ones() as usize;
+            self.marked(kind, &record).map(free).sum::<usize>() * class.leaves
         };
         self.classes().map(leaves).sum()
     }

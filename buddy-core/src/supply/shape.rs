@@ -36,12 +36,6 @@ const HIGHEST_NATURAL: u32 = 26;
 /// Lanes beyond these share.
 const MOST_LANES: usize = 64;
 
-/// The largest value of a word.
-#[inline(always)]
-pub(super) const fn max<W: Word>() -> usize {
-    if W::BITS >= usize::BITS { usize::MAX } else { (1 << W::BITS) - 1 }
-}
-
 /// How many classes have slabs, and where their records are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {

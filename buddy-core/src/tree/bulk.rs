@@ -16,15 +16,6 @@ struct Group {
     nodes: usize,
 }
 
-/// The lower bits of the nodes of `bits`, lowest first, as numbers of nodes.
-fn each(mut bits: usize) -> impl Iterator<Item = usize> {
-    core::iter::from_fn(move || {
-        let node = (bits != 0).then(|| bits.trailing_zeros() as usize / 2);
-        bits &= bits.wrapping_sub(1);
-        node
-    })
-}
-
 impl<S: Storage, P: Policy> Tree<S, P> {
     /// Allocates up to `out.len()` blocks of `order`, writes their first leaves to `out`, and
     /// returns how many there were: fewer only when no more are to be had.
@@ -54,8 +45,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             };
             let before = taken;
             let lowest = group.number << node_shift::<S::Word>();
-            for (slot, node) in out[taken..].iter_mut().zip(each(group.nodes)) {
-                *slot = (lowest + node) << order.get();
+            for (slot, shift) in out[taken..].iter_mut().zip(node::bits(group.nodes)) {
+                *slot = (lowest + shift / 2) << order.get();
                 taken += 1;
             }
             self.count_used((taken - before) << order.get(), taken - before);

@@ -71,7 +71,8 @@ use geometry::{Geometry, header, record};
 use node::{FREE, HEAD, NONE};
 pub(crate) use slab::{Slab, SlabKind};
 use transit::Transit;
-use word::{max_value, node_shift};
+pub(crate) use word::max_value;
+use word::node_shift;
 
 /// A buddy allocator over a range of leaf numbers.
 ///

@@ -106,6 +106,15 @@ pub(super) const fn repeat(state: usize, count: usize, shift: u32) -> usize {
     ((LOW_BITS * state) & nodes) << shift
 }
 
+/// The numbers of the bits that are set, the lowest first.
+pub(super) fn bits(mut left: usize) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let bit = (left != 0).then(|| left.trailing_zeros() as usize);
+        left &= left.wrapping_sub(1);
+        bit
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

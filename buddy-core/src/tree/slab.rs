@@ -10,9 +10,9 @@
 //! | 1101 | rank: 3 bits, or 2 | OPENING | a bit a slot: free |
 //! ```
 //!
-//! What is behind the last slot is less than the natural order's leaves, and free in the tree. To the rest of the tree a
-//! slab's word is empty, and the slab's leaves are in somebody's hands: nobody can free or take them
-//! by their nodes (T7).
+//! What is behind the last slot is less than the natural order's leaves, and free in the tree. To the
+//! rest of the tree a slab's word is empty, and the slab's leaves are in somebody's hands: nobody can
+//! free or take them by their nodes (T7).
 //!
 //! - A slot's bit is a token as FREE is (T2): whoever clears it owns the slot's leaves.
 //! - Whoever clears the word while all slots are free owns the slab.
@@ -104,8 +104,8 @@ pub(crate) struct Slab {
     pub(crate) natural: Order,
     /// What tells its kind from others of that order.
     pub(crate) rank: u32,
-    /// Its first leaf.
-    pub(crate) first: usize,
+    /// The number of its word.
+    pub(crate) number: usize,
     /// The bits of its free slots.
     pub(crate) free: usize,
 }
@@ -197,10 +197,10 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let used = loop {
             let used = !state & kind.slots;
             if !is_whole {
-                bits(used & !marked)
+                node::bits(used & !marked)
                     .map(slot)
                     .for_each(|leaves| self.mark_run(leaves.start, leaves.end));
-                bits(marked & !used)
+                node::bits(marked & !used)
                     .map(slot)
                     .for_each(|leaves| self.unmark_run(leaves.start, leaves.end));
             }
@@ -216,7 +216,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let count = free.count_ones() as usize;
         self.count_freed(kind.leaves * count, count);
         let mut from = first;
-        for leaves in bits(used).map(slot) {
+        for leaves in node::bits(used).map(slot) {
             self.give_back(from, leaves.start);
             from = leaves.end;
         }
@@ -227,32 +227,25 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// The slab that a leaf of the range lies in. O(orders).
     pub(crate) fn slab_around(&self, leaf: usize) -> Option<Slab> {
         let highest = self.geometry.top.checked_sub(Self::SLAB_HEIGHT)?;
-        Order::range(0, highest).find_map(|natural| {
-            let block = Block::containing(natural.above(Self::SLAB_HEIGHT), leaf);
-            let word = self.word_of(natural, block.index()).load();
-            node::is_slab::<S::Word>(word).then(|| Slab {
-                natural,
-                rank: (word >> (<S::Word as Word>::BITS - upper_bits::<S::Word>() + 1)) as u32
-                    & (SlabKind::ranks::<S::Word>() - 1),
-                first: block.first(),
-                free: word & (SlabKind::opening::<S::Word>() - 1),
-            })
+        Order::range(0, highest)
+            .find_map(|natural| self.slab_at(natural, leaf >> (natural.get() + Self::SLAB_HEIGHT)))
+    }
+
+    /// The slabs of that natural order. O(words).
+    pub(crate) fn slabs(&self, natural: Order) -> impl Iterator<Item = Slab> {
+        let words = self.nodes(natural);
+        (words.low..=words.high).filter_map(move |number| self.slab_at(natural, number))
+    }
+
+    /// The slab of a word of nodes, if it is one.
+    fn slab_at(&self, natural: Order, number: usize) -> Option<Slab> {
+        let word = self.word_of(natural, number).load();
+        node::is_slab::<S::Word>(word).then(|| Slab {
+            natural,
+            rank: (word >> (<S::Word as Word>::BITS - upper_bits::<S::Word>() + 1)) as u32
+                & (SlabKind::ranks::<S::Word>() - 1),
+            number,
+            free: word & (SlabKind::opening::<S::Word>() - 1),
         })
     }
-
-    /// The first slab of that natural order from word `from` on: its number. O(words).
-    pub(crate) fn next_slab(&self, natural: Order, from: usize) -> Option<usize> {
-        let words = self.nodes(natural);
-        (from.max(words.low)..=words.high)
-            .find(|number| node::is_slab::<S::Word>(self.word(words.at(*number)).load()))
-    }
-}
-
-/// The numbers of the bits that are set, the lowest first.
-pub(crate) fn bits(mut left: usize) -> impl Iterator<Item = usize> {
-    core::iter::from_fn(move || {
-        let bit = (left != 0).then(|| left.trailing_zeros() as usize);
-        left &= left.wrapping_sub(1);
-        bit
-    })
 }

@@ -62,7 +62,7 @@ pub(super) const fn node_shift<W: Word>() -> u32 {
 }
 
 /// The largest value a word of `W` holds.
-pub(super) const fn max_value<W: Word>() -> usize {
+pub(crate) const fn max_value<W: Word>() -> usize {
     if W::BITS >= usize::BITS { usize::MAX } else { (1 << W::BITS) - 1 }
 }
 
