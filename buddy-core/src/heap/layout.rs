@@ -5,7 +5,7 @@ use crate::tree::Policy;
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
-/// The class of blocks for `size` bytes, at least 1, in leaves of `min_block` bytes, a power of two: as
+/// The class of blocks for `size` bytes (of 0 bytes a class that no heap has blocks of) in leaves of `min_block` bytes, a power of two: as
 /// many leaves as hold it, rounded up to the policy's precision.
 ///
 /// Monotone, and a whole number of leaves that it returned once is returned again. So every size
@@ -13,7 +13,7 @@ use core::ptr::{self, NonNull};
 /// `Layout` with any of them frees the block. Any size that a `Layout` can have is without overflow.
 #[inline(always)]
 pub(super) const fn class<P: Policy>(size: usize, min_block: usize) -> Class {
-    Classes::<P>::holding((size - 1) / min_block)
+    Classes::<P>::holding(size.wrapping_sub(1) / min_block)
 }
 
 /// What stands for a block of 0 bytes: no memory, the layout's alignment, no provenance.

@@ -126,8 +126,26 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     ///
     /// # Errors
     /// [`AllocError::OutOfMemory`], [`AllocError::TooLarge`], [`AllocError::Alignment`].
-    #[inline(always)]
+    #[inline]
     pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        match self.take_plain(layout) {
+            Some(block) => Ok(block),
+            None => self.take_other(layout),
+        }
+    }
+
+    /// Allocates a slot of a slab, if one is at hand. A function of its own, with all registers for itself.
+    #[inline]
+    fn take_plain(&self, layout: Layout) -> Option<NonNull<[u8]>> {
+        let tree = self.tree.as_ref().filter(|_| layout.align() <= MIN_BLOCK)?;
+        let class = Self::class(layout);
+        let start = self.regions.pointer_to(self.supply(tree).take(class)?)?;
+        Some(NonNull::slice_from_raw_parts(start, class.leaves * MIN_BLOCK))
+    }
+
+    /// As [`Self::allocate`], whatever is asked for.
+    #[inline(never)]
+    fn take_other(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         if layout.size() == 0 {
             return Ok(dangling(layout));
         }
@@ -164,13 +182,29 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     ///
     /// # Errors
     /// If no block of that size starts at `ptr`.
-    #[inline(always)]
+    #[inline]
     pub unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), FreeError> {
+        if self.give_plain(ptr, layout) { Ok(()) } else { self.give_other(ptr, layout) }
+    }
+
+    /// Frees the block for `layout` at `ptr` if it is a slot of a slab, and nothing else is to be done; says
+    /// whether it did. A function of its own, with all registers for itself.
+    #[inline]
+    fn give_plain(&self, ptr: NonNull<u8>, layout: Layout) -> bool {
+        match (self.regions.leaf_in_first(ptr), &self.tree) {
+            (Some(first), Some(tree)) => self.supply(tree).give_plain(first, Self::class(layout)),
+            _ => false,
+        }
+    }
+
+    /// As [`Self::deallocate`], wherever the block is.
+    #[inline(never)]
+    fn give_other(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), FreeError> {
         if layout.size() == 0 {
             return Ok(());
         }
         if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
-            if self.supply(tree).give(first, Self::class(layout)) {
+            if self.supply(tree).give_slow(first, Self::class(layout)) {
                 return Ok(());
             }
         }

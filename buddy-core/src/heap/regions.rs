@@ -87,17 +87,14 @@ impl<const MIN_BLOCK: usize, const N: usize> Regions<MIN_BLOCK, N> {
     }
 
     /// The number of the leaf that starts at `ptr`; `None` if none does.
-    #[inline(always)]
     pub(super) fn leaf_at(&self, ptr: NonNull<u8>) -> Option<usize> {
-        match Self::leaf_in(&self.table[0], ptr) {
-            Some(leaf) => Some(leaf),
-            None => self.leaf_in_others(ptr),
-        }
+        self.table.iter().find_map(|entry| Self::leaf_in(entry, ptr))
     }
 
-    #[inline(never)]
-    fn leaf_in_others(&self, ptr: NonNull<u8>) -> Option<usize> {
-        self.table[1..].iter().find_map(|entry| Self::leaf_in(entry, ptr))
+    /// The number of the leaf that starts at `ptr`; `None` if none of the first region does.
+    #[inline(always)]
+    pub(super) fn leaf_in_first(&self, ptr: NonNull<u8>) -> Option<usize> {
+        Self::leaf_in(&self.table[0], ptr)
     }
 
     #[inline(always)]

@@ -7,23 +7,31 @@
 //! a block of the tree becomes a slab. A slab of which all slots are free goes back to the tree, unless
 //! it is a lane's hint, or one of a few that are kept.
 //!
-//! - **M1** The word of a slab is the only place that says whether a slot is free. A free finds it by the
-//!   block's address and class, whoever frees it; so of several frees of one slot one succeeds.
+//! For one thread the slots that were freed last rest on a *stack*, a few of each class (`stack.rs`), and
+//! are taken from there again, without a change of the slab.
+//!
+//! - **M1** The word of a slab says whether a slot is free; a slot that it says is held may rest on the
+//!   class's stack instead, if there is one thread. A free finds the word by the block's address and
+//!   class, whoever frees it; so of several frees of one slot one succeeds.
 //! - **M2** A slab with a free slot is marked in its class's summaries, or a call that is in transit
 //!   will see to it. (So a slab without free slots gets one in transit only.) Whoever is short of
 //!   memory raises PRESSURE and makes trees again of all marked slabs; from then on until PRESSURE is 0
 //!   again, whoever marks a slab or raises one makes a tree of it.
+//! - **M3** What rests on a stack is a held slot of a slab, or, while the stack is being emptied, of what
+//!   was one: it is emptied before a slab of the class is made a tree.
 //!
 //! Hints, and the counts of demand and of kept slabs, may be wrong; only time is lost then.
 
 #[cfg(all(test, loom))]
 mod loom_models;
 mod shape;
+mod stack;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 pub(crate) use shape::Shape;
 use shape::record;
+use stack::{Slot, Stack};
 
 use crate::class::Class;
 use crate::tree::{
@@ -39,8 +47,10 @@ const FREE_ON_DEMAND: usize = 1 << 4;
 const DEMAND: usize = 8;
 /// Slabs of a class are kept that together are no more than this part of what is free.
 const FREE_FOR_KEPT: usize = 1 << 8;
-/// A block that grows is likely to grow again, and is small only if so many times its size is free.
+/// A block that grows is likely to grow again, and is small only if so many times its size is free,
 const FREE_FOR_A_SMALL_BLOCK: usize = 1 << 13;
+/// or if it has no more leaves than this.
+const SMALL_BLOCK: usize = 64;
 
 /// A tree with slabs before it: blocks by size class.
 pub(crate) struct Supply<'t, S: Storage, P: Policy> {
@@ -64,34 +74,46 @@ pub(crate) struct Supplied {
     pub(crate) fresh: Range<usize>,
 }
 
-/// A slot of a slab.
-struct Slot {
+/// Where a slot's bit is.
+struct Seat<'t, S: Storage> {
+    word: &'t S::Word,
+    /// The slab's number.
+    slab: usize,
+    slot: Slot,
+}
+
+/// A slot, and whose it is.
+struct Tenure {
     class: Class,
     first: usize,
     is_free: bool,
 }
 
-/// Where a slot's bit is.
-struct Seat<'t, S: Storage> {
-    word: &'t S::Word,
-    /// The slab's number.
-    number: usize,
-    bit: usize,
-}
-
 /// What is known of a class of slabs.
 struct Record<'t, W>(&'t [W; record::WORDS]);
 
-impl<W: Word> Record<'_, W> {
+impl<'t, W: Word> Record<'t, W> {
     #[inline(always)]
     fn at(&self, field: usize) -> usize {
         self.0[field].load()
     }
 
+    /// The slots that were freed last.
+    #[inline(always)]
+    fn stack(&self) -> Stack<'t, W> {
+        Stack(&self.0[record::STACK..])
+    }
+
+    /// The word of a slab without free slots.
+    #[inline(always)]
+    fn tag(&self) -> usize {
+        self.at(record::WHOLE) & !SlabKind::all_slots::<W>()
+    }
+
     fn kind(&self, class: Class) -> SlabKind {
-        let tag = self.at(record::TAG);
         let natural = Order::new(class.natural).unwrap_or(Order::MAX);
-        SlabKind { natural, leaves: class.leaves, tag, slots: self.at(record::WHOLE) ^ tag }
+        let (tag, whole) = (self.tag(), self.at(record::WHOLE));
+        SlabKind { natural, leaves: class.leaves, tag, slots: whole ^ tag }
     }
 }
 
@@ -114,7 +136,8 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         if class.index >= self.shape.classes {
             return None;
         }
-        Some(Record(self.words().get(self.shape.record(class.index)..)?.first_chunk()?))
+        let at = self.shape.record(class.index);
+        Some(Record(self.words().get(at..at + record::WORDS)?.first_chunk()?))
     }
 
     /// The lane of the calling CPU.
@@ -154,14 +177,23 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     }
 
     /// The bits of as many slots as a word has room for.
-    const ALL_SLOTS: usize = (1 << SlabKind::most_slots::<S::Word>()) - 1;
+    const ALL_SLOTS: usize = SlabKind::all_slots::<S::Word>();
 
-    /// Takes a block of the class from the slab that the lane took from before: its first leaf.
+    /// Whether freed slots rest in stacks, which are for one thread.
+    const STACKS: bool = !S::Word::SHARED && P::CPUS <= 1;
+
+    /// Takes a block of the class that was freed last, or from the slab that the lane took from before:
+    /// its first leaf.
     #[inline(always)]
     pub(crate) fn take(self, class: Class) -> Option<usize> {
         let record = self.record(class)?;
+        if Self::STACKS {
+            if let Some(slot) = record.stack().pop() {
+                return Some(slot.first);
+            }
+        }
         let at = self.hint(&record, class, self.lane())?.load();
-        let old = Self::take_from(self.words().get(at)?, record.at(record::TAG))?;
+        let old = Self::take_from(self.words().get(at)?, record.tag())?;
         let number = Self::number(&record, at);
         Some(Self::first_leaf(class, number) + old.trailing_zeros() as usize * class.leaves)
     }
@@ -175,33 +207,56 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// Frees the block of the class at `first`, if it is one; says whether it was.
     #[inline(always)]
     pub(crate) fn give(self, first: usize, class: Class) -> bool {
-        match self.record(class) {
-            Some(record) => self.give_slot(first, class, &record),
-            None => self.tree.free_sized(first, class.leaves).is_ok(),
-        }
+        self.give_plain(first, class) || self.give_slow(first, class)
+    }
+
+    /// As [`Self::give`], if nothing is to be done but to put a slot on the stack, or free it in its slab.
+    #[inline(always)]
+    pub(crate) fn give_plain(self, first: usize, class: Class) -> bool {
+        self.try_give_plain(first, class).is_some()
     }
 
     #[inline(always)]
-    fn give_slot(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> bool {
-        let shift = class.natural + Tree::<S, P>::SLAB_HEIGHT;
-        let at = Self::place(record, first >> shift);
-        let slot = Self::slot(first & ((1 << shift) - 1), class, record);
-        if let Some(word) = self.words().get(at).filter(|_| slot < S::Word::BITS) {
-            let (tag, whole) = (record.at(record::TAG), record.at(record::WHOLE));
-            let bit = 1 << slot;
-            // The tag is right, and the slot is there and not free; nor is it the first to be free (M2).
-            let is_plain = |old: usize| {
-                let held = old ^ whole;
-                held <= Self::ALL_SLOTS && held & bit != 0 && old != tag
-            };
-            if let Ok(old) = word.update(|old| is_plain(old).then_some(old | bit)) {
-                if old ^ whole == bit {
-                    self.note_whole(class, record, at);
-                }
-                return true;
+    fn try_give_plain(self, first: usize, class: Class) -> Option<()> {
+        let record = self.record(class)?;
+        let (at, number) = Self::seat_of(first, class, &record);
+        let word = self.words().get(at).filter(|_| number < S::Word::BITS)?;
+        let (whole, bit) = (record.at(record::WHOLE), 1 << number);
+        // The tag is right, and the slot is there and held.
+        let is_held = |old: usize| old ^ whole <= Self::ALL_SLOTS && (old ^ whole) & bit != 0;
+        if Self::STACKS {
+            if !is_held(word.load()) {
+                return None;
+            }
+            if record.stack().push(Slot { first, number })? {
+                return Some(());
             }
         }
-        self.give_slow(first, class)
+        // The slab has another free slot or is marked nevertheless (M2), and does not become whole.
+        let is_marked = || S::Word::SHARED && self.is_marked(&record, Self::number(&record, at));
+        let is_plain =
+            |old: usize| is_held(old) && old ^ whole != bit && (old != record.tag() || is_marked());
+        let old = word.update(|old| is_plain(old).then_some(old | bit)).ok()?;
+        // Whoever cleared the mark in between, or is short of memory, has seen this slot, or else has
+        // changed the word before, so that this call sees what it did.
+        if S::Word::SHARED && old == record.tag() && (!is_marked() || self.is_short()) {
+            self.mark_late(class.index, Self::number(&record, at));
+        }
+        Some(())
+    }
+
+    /// Whether a slab is marked as having a free slot; not, if its class has no marks.
+    #[inline(always)]
+    fn is_marked(self, record: &Record<'t, S::Word>, slab: usize) -> bool {
+        self.tree.is_slab_marked(record.at(record::MARKS), slab)
+    }
+
+    /// Where the bit of the slot that begins at `first` is: the metadata index of its slab's word, and its
+    /// number; what is no slot's number if no slot begins there.
+    #[inline(always)]
+    fn seat_of(first: usize, class: Class, record: &Record<'t, S::Word>) -> (usize, u32) {
+        let slot = Self::slot(first & record.at(record::WITHIN), record);
+        (Self::place(record, first >> (class.natural + Tree::<S, P>::SLAB_HEIGHT)), slot)
     }
 
     /// The number of the slot so many leaves behind its slab's first; what is no slot's number if no
@@ -210,17 +265,9 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// Exact division by multiplication with the inverse of the odd part: T. Granlund and
     /// P. L. Montgomery, "Division by Invariant Integers using Multiplication", PLDI 1994, section 9.
     #[inline(always)]
-    fn slot(within: usize, class: Class, record: &Record<'t, S::Word>) -> u32 {
+    fn slot(within: usize, record: &Record<'t, S::Word>) -> u32 {
         let odd = (within as u32).wrapping_mul(record.at(record::INVERSE) as u32);
-        odd.rotate_right(class.leaves.trailing_zeros())
-    }
-
-    /// All slots of a slab are free.
-    #[inline(always)]
-    fn note_whole(self, class: Class, record: &Record<'t, S::Word>, at: usize) {
-        if self.hint(record, class, self.lane()).is_none_or(|hint| hint.load() != at) {
-            self.keep_or_raze(class, at);
-        }
+        odd.rotate_right(record.at(record::TWOS) as u32)
     }
 }
 
@@ -228,7 +275,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
 impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// Whether a block of the class is so small that it is better moved than grown.
     pub(crate) fn is_small(self, class: Class) -> bool {
-        class.leaves <= self.tree.free_leaves() / FREE_FOR_A_SMALL_BLOCK
+        class.leaves <= SMALL_BLOCK.max(self.tree.free_leaves() / FREE_FOR_A_SMALL_BLOCK)
     }
 
     /// Takes a block of the class from any slab: its first leaf.
@@ -255,13 +302,13 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     fn take_behind(
         self,
         class: Class,
-        record: &Record<'_, S::Word>,
+        record: &Record<'t, S::Word>,
         mut from: usize,
         is_polite: bool,
     ) -> Option<usize> {
-        let (kind, above) = (record.kind(class), record.at(record::MARKS));
+        let (kind, marks) = (record.kind(class), record.at(record::MARKS));
         loop {
-            from = self.tree.find_slab(&kind, above, from)?;
+            from = self.tree.find_slab(&kind, marks, from)?;
             let at = Self::place(record, from);
             if is_polite && self.is_hint(class, record, at) {
                 from += 1;
@@ -280,7 +327,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     }
 
     /// Whether a lane takes from the slab with its word there.
-    fn is_hint(self, class: Class, record: &Record<'_, S::Word>, at: usize) -> bool {
+    fn is_hint(self, class: Class, record: &Record<'t, S::Word>, at: usize) -> bool {
         let mut hints = (0..self.shape.lanes).filter_map(|lane| self.hint(record, class, lane));
         hints.any(|hint| hint.load() == at)
     }
@@ -295,7 +342,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         self.raise_for(class, &record)
     }
 
-    fn raise_for(self, class: Class, record: &Record<'_, S::Word>) -> Option<Supplied> {
+    fn raise_for(self, class: Class, record: &Record<'t, S::Word>) -> Option<Supplied> {
         let kind = record.kind(class);
         let (number, _transit) = self.tree.raise_slab(&kind)?;
         self.hint(record, class, self.lane())?.store(Self::place(record, number));
@@ -328,14 +375,23 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         }
     }
 
+    /// Marks a slab of which a slot was freed while a search cleared the mark.
+    #[cold]
+    fn mark_late(self, class: u32, slab: usize) {
+        let class = Class::at(class, P::PRECISION);
+        if let Some(record) = self.record(class) {
+            let _transit = self.tree.transit();
+            self.mark(&record.kind(class), &record, slab);
+        }
+    }
+
     /// The seat of the block of the class at `first`; `None` if a slot of the class would not begin there.
     fn seat(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> Option<Seat<'t, S>> {
-        let number = first >> (class.natural + Tree::<S, P>::SLAB_HEIGHT);
-        let slot = Self::slot(first - Self::first_leaf(class, number), class, record);
+        let (at, number) = Self::seat_of(first, class, record);
         // Behind the last slot blocks are the tree's, those of the class, too.
-        let is_slot = slot < S::Word::BITS && record.kind(class).slots >> slot & 1 == 1;
-        let word = self.words().get(Self::place(record, number)).filter(|_| is_slot)?;
-        Some(Seat { word, number, bit: 1 << slot })
+        let is_slot = number < S::Word::BITS && record.kind(class).slots >> number & 1 == 1;
+        let word = self.words().get(at).filter(|_| is_slot)?;
+        Some(Seat { word, slab: Self::number(record, at), slot: Slot { first, number } })
     }
 
     /// Whether a word is that of a slab with this tag, opened or not.
@@ -346,23 +402,18 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
 
     /// As [`Self::give`], of a block that is no slot, or the first to be free, or in a slab that is opened.
     #[inline(never)]
-    fn give_slow(self, first: usize, class: Class) -> bool {
-        let Some(record) = self.record(class) else { return false };
-        let tag = record.at(record::TAG);
+    pub(crate) fn give_slow(self, first: usize, class: Class) -> bool {
+        let Some(record) = self.record(class) else {
+            return self.tree.free_sized(first, class.leaves).is_ok();
+        };
+        let tag = record.tag();
         let seat = self.seat(first, class, &record);
-        if let Some(Seat { word, number, bit }) =
-            seat.filter(|seat| Self::is_own(seat.word.load(), tag))
-        {
-            // Before the first of its slots is free (M2).
-            let _transit = self.tree.transit();
-            let is_held = |old: usize| Self::is_own(old, tag) && old & bit == 0;
-            match word.update(|old| is_held(old).then_some(old | bit)) {
-                Ok(old) => {
-                    if old & SlabKind::opening::<S::Word>() == 0 {
-                        self.note_freed(class, &record, number, old | bit);
-                    }
-                    return true;
-                }
+        if let Some(seat) = seat.filter(|seat| Self::is_own(seat.word.load(), tag)) {
+            if Self::rests(&record, seat.slot) {
+                return false;
+            }
+            match self.free_slot(class, &record, &seat) {
+                Ok(()) => return true,
                 Err(now) if Self::is_own(now, tag) => return false,
                 // It is a tree by now.
                 Err(_) => {}
@@ -371,27 +422,46 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         self.tree.free_sized(first, class.leaves).is_ok()
     }
 
+    /// Whether a slot of the class is on its stack.
+    fn rests(record: &Record<'t, S::Word>, slot: Slot) -> bool {
+        Self::STACKS && record.stack().has(slot)
+    }
+
+    /// Frees a slot in its slab; if it is not held there, the slab's word.
+    fn free_slot(
+        self,
+        class: Class,
+        record: &Record<'t, S::Word>,
+        seat: &Seat<'t, S>,
+    ) -> Result<(), usize> {
+        // Before the first of its slots is free (M2).
+        let _transit = self.tree.transit();
+        let (tag, bit) = (record.tag(), 1 << seat.slot.number);
+        let is_held = |old: usize| Self::is_own(old, tag) && old & bit == 0;
+        let old = seat.word.update(|old| is_held(old).then_some(old | bit))?;
+        if old & SlabKind::opening::<S::Word>() == 0 {
+            self.note_freed(class, record, seat.slab, old | bit);
+        }
+        Ok(())
+    }
+
     /// A slot was freed; the slab's word is `now`.
-    fn note_freed(self, class: Class, record: &Record<'_, S::Word>, number: usize, now: usize) {
+    fn note_freed(self, class: Class, record: &Record<'t, S::Word>, number: usize, now: usize) {
         let kind = record.kind(class);
         self.mark(&kind, record, number);
-        if now == kind.tag | kind.slots {
-            self.note_whole(class, record, Self::place(record, number));
+        let at = Self::place(record, number);
+        if now == kind.tag | kind.slots && !self.is_hint(class, record, at) {
+            self.keep_or_raze(class, record, at);
         }
     }
 
-    /// A slab of which all slots are free, and from which the caller's lane does not take, is kept for
-    /// later, or goes back to the tree.
-    #[inline(never)]
-    fn keep_or_raze(self, class: Class, at: usize) {
-        let Some(record) = self.record(class) else { return };
-        if self.shape.lanes > 1 && self.is_hint(class, &record, at) {
-            return;
-        }
+    /// A slab of which all slots are free, and from which no lane takes, is kept for later, or goes back to
+    /// the tree.
+    fn keep_or_raze(self, class: Class, record: &Record<'t, S::Word>, at: usize) {
         let most = self.tree.free_leaves() / FREE_FOR_KEPT / Self::first_leaf(class, 1);
         let kept = record.0[record::KEPT].update(|kept| (kept < most).then_some(kept + 1));
         if kept.is_err() {
-            self.tree.raze_slab(&record.kind(class), Self::number(&record, at));
+            self.tree.raze_slab(&record.kind(class), Self::number(record, at));
         }
     }
 
@@ -424,22 +494,31 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     }
 
     /// The slabs of a class with a free slot, the lowest first: their numbers.
-    fn marked(self, kind: SlabKind, record: &Record<'t, S::Word>) -> impl Iterator<Item = usize> {
-        let (above, mut from) = (record.at(record::MARKS), 0);
+    fn marked(self, class: Class, record: &Record<'t, S::Word>) -> impl Iterator<Item = usize> {
+        self.unstack(class, record);
+        let (kind, marks, mut from) = (record.kind(class), record.at(record::MARKS), 0);
         core::iter::from_fn(move || {
-            let number = self.tree.find_slab(&kind, above, from)?;
+            let number = self.tree.find_every_slab(&kind, marks, from)?;
             from = number + 1;
             Some(number)
         })
     }
 
+    /// Frees the slots of a class that rest on its stack: in their slabs, or, where memory is so short that
+    /// a slab is made a tree at the first of them, there.
+    fn unstack(self, class: Class, record: &Record<'t, S::Word>) {
+        while let Some(slot) = record.stack().pop().filter(|_| Self::STACKS) {
+            // Nobody else could free it.
+            self.give_slow(slot.first, class);
+        }
+    }
+
     /// Makes trees again of all slabs with a free slot. O(classes), and O(slots * orders) for each.
     pub(crate) fn settle(self) {
         for (class, record) in self.classes() {
-            let kind = record.kind(class);
-            for number in self.marked(kind, &record) {
+            for number in self.marked(class, &record) {
                 // Another call may be at it.
-                self.tree.open_slab(&kind, number);
+                self.tree.open_slab(&record.kind(class), number);
             }
             record.0[record::DEMAND].store(0);
             record.0[record::KEPT].store(0);
@@ -448,6 +527,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
 
     /// Makes trees again of all slabs. O(words).
     pub(crate) fn dissolve(self) {
+        self.classes().for_each(|(class, record)| self.unstack(class, &record));
         let highest = self.classes().map(|(class, _)| class.natural).max();
         let orders = highest.into_iter().flat_map(|highest| 0..=highest).filter_map(Order::new);
         for slab in orders.flat_map(|natural| self.tree.slabs(natural)) {
@@ -480,26 +560,27 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
     }
 
     /// The slot that a leaf lies in. O(orders).
-    fn slot_around(self, leaf: usize) -> Option<Slot> {
+    fn slot_around(self, leaf: usize) -> Option<Tenure> {
         if self.shape.is_none() {
             return None;
         }
         let slab = self.tree.slab_around(leaf)?;
         let class = Self::class_of(&slab);
-        let first = Self::first_leaf(class, slab.number);
-        let slot = (leaf - first) / class.leaves;
-        let is_there = slot < self.record(class)?.kind(class).count();
-        is_there.then(|| Slot {
+        let record = self.record(class)?;
+        let number = (leaf - Self::first_leaf(class, slab.number)) / class.leaves;
+        let first = Self::first_leaf(class, slab.number) + number * class.leaves;
+        let slot = Slot { first, number: number as u32 };
+        (number < record.kind(class).count()).then(|| Tenure {
             class,
-            first: first + slot * class.leaves,
-            is_free: slab.free >> slot & 1 == 1,
+            first,
+            is_free: slab.free >> number & 1 == 1 || Self::rests(&record, slot),
         })
     }
 
     /// What a leaf belongs to; a free slot is an extent of its own. O(orders) but for long runs.
     pub(crate) fn extent_at(self, leaf: usize) -> Option<Extent> {
         match self.slot_around(leaf) {
-            Some(Slot { class, first, is_free, .. }) => {
+            Some(Tenure { class, first, is_free }) => {
                 let kind = if is_free { Kind::Free } else { Kind::Used };
                 Some(Extent { first, leaves: class.leaves, kind })
             }
@@ -522,10 +603,12 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
     /// Where a block of the class is known that is allocated at `first`; `None` if none is.
     pub(crate) fn find(self, first: usize, class: Class) -> Option<Place> {
         if let Some(record) = self.record(class) {
-            let tag = record.at(record::TAG);
-            let seat = self.seat(first, class, &record).map(|seat| (seat.word.load(), seat.bit));
-            if let Some((word, bit)) = seat.filter(|(word, _)| Self::is_own(*word, tag)) {
-                return (word & bit == 0).then_some(Place::Slab);
+            if let Some(Seat { word, slot, .. }) = self.seat(first, class, &record) {
+                let word = word.load();
+                if Self::is_own(word, record.tag()) {
+                    let is_held = word >> slot.number & 1 == 0 && !Self::rests(&record, slot);
+                    return is_held.then_some(Place::Slab);
+                }
             }
         }
         self.tree.has_block(first, class.leaves).then_some(Place::Tree)
@@ -537,6 +620,7 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
         for _ in 0..=P::PATIENCE {
             let Some(Place::Slab) = self.find(first, class) else { break };
             let Some(record) = self.record(class) else { break };
+            self.unstack(class, &record);
             let number = first >> (class.natural + Tree::<S, P>::SLAB_HEIGHT);
             if self.tree.open_slab(&record.kind(class), number) {
                 break;
@@ -550,11 +634,12 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
     /// Leaves of free slots. O(classes + slabs that have some).
     pub(crate) fn resting(self) -> usize {
         let leaves = |(class, record): (Class, Record<'_, S::Word>)| {
-            let kind = record.kind(class);
-            let word =
-                |number| self.words().get(Self::place(&record, number)).map_or(0, Word::load);
-            let free = |number| (word(number) & kind.slots).count_ones() as usize;
-            self.marked(kind, &record).map(free).sum::<usize>() * class.leaves
+            let place = |number| self.words().get(Self::place(&record, number));
+            let free = |number| {
+                (place(number).map_or(0, Word::load) & record.kind(class).slots).count_ones()
+                    as usize
+            };
+            self.marked(class, &record).map(free).sum::<usize>() * class.leaves
         };
         self.classes().map(leaves).sum()
     }

@@ -6,27 +6,32 @@
 //! ```
 
 use crate::class::Class;
-use crate::tree::{Order, Policy, SlabKind, Storage, Tree, Word};
+use crate::tree::{Order, Policy, SlabKind, Storage, Tree, Word, max_value};
 
-/// The words of a class's record: a cache line.
+/// The words of a class's record: two cache lines.
 pub(super) mod record {
-    /// The word of a slab without free slots.
-    pub(in crate::supply) const TAG: usize = 0;
-    /// The word of a slab with no others.
-    pub(in crate::supply) const WHOLE: usize = 1;
+    /// The word of a slab of which all slots are free.
+    pub(in crate::supply) const WHOLE: usize = 0;
     /// The metadata index of slab number 0 (wrapping: that word need not be stored).
-    pub(in crate::supply) const BASE: usize = 2;
+    pub(in crate::supply) const BASE: usize = 1;
     /// The inverse of the odd part of the leaves of a slot, modulo 2^32.
-    pub(in crate::supply) const INVERSE: usize = 3;
-    /// With one lane: the metadata index of the slab that it takes from, or 0.
-    pub(in crate::supply) const HINT: usize = 4;
-    /// The metadata index of the class's marks.
+    pub(in crate::supply) const INVERSE: usize = 2;
+    /// `log2` of the other part.
+    pub(in crate::supply) const TWOS: usize = 3;
+    /// The leaves of a slab, less 1.
+    pub(in crate::supply) const WITHIN: usize = 4;
+    /// The metadata index of the word with the mark of slab number 0 (wrapping, as BASE); of classes with so
+    /// few slabs that they have no marks an index that there is not.
     pub(in crate::supply) const MARKS: usize = 5;
     /// Requests that found no slab, up to where one is raised.
     pub(in crate::supply) const DEMAND: usize = 6;
     /// Slabs of which all slots are free.
     pub(in crate::supply) const KEPT: usize = 7;
-    pub(in crate::supply) const WORDS: usize = 8;
+    /// With one lane: the metadata index of the slab that it takes from, or 0.
+    pub(in crate::supply) const HINT: usize = 8;
+    /// For one thread: which slots were freed last (`stack.rs`).
+    pub(in crate::supply) const STACK: usize = 9;
+    pub(in crate::supply) const WORDS: usize = STACK + super::super::stack::WORDS;
 }
 
 /// Slabs are at most this part of the range: `log2`.
@@ -43,13 +48,16 @@ pub(crate) struct Shape {
     pub(super) classes: u32,
     /// How many CPUs have hints of their own.
     pub(super) lanes: usize,
-    /// The metadata index of the number of calls that are short of memory; the records follow it.
+    /// The metadata index of the number of calls that are short of memory.
     pub(super) pressure: usize,
+    /// The metadata index of the first record, which follows it, in records: so it needs fewer bits than
+    /// an index has, and no sum of it overflows.
+    records: u32,
     words: usize,
 }
 
 impl Shape {
-    pub(crate) const NONE: Self = Self { classes: 0, lanes: 1, pressure: 0, words: 0 };
+    pub(crate) const NONE: Self = Self { classes: 0, lanes: 1, pressure: 0, records: 0, words: 0 };
 
     /// The words to spend on the slabs of a tree of `tree_words` words over `leaves` leaves: what both
     /// together may take is 4.29 bits a leaf, which leaves nothing for those of small trees.
@@ -66,12 +74,16 @@ impl Shape {
         words: usize,
     ) -> Self {
         let lanes = P::CPUS.clamp(1, MOST_LANES);
-        let mut shape = Self { classes: 0, lanes, pressure, words: 0 };
+        let Some(mut shape) = Self::at(pressure, lanes) else {
+            return Self::NONE;
+        };
         let highest =
             tree.max_order().get().checked_sub(Tree::<S, P>::SLAB_HEIGHT + ORDERS_BELOW_TOP);
         // With more significant bits a slab's word cannot tell the classes of an order apart.
         let has_ranks = P::PRECISION <= SlabKind::ranks::<S::Word>().ilog2() + 1;
-        let Some(highest) = highest.filter(|_| has_ranks) else {
+        // Lines remember a leaf and the number of a slot in one word.
+        let has_room = tree.capacity_end() <= max_value::<S::Word>() >> S::Word::BITS.ilog2();
+        let Some(highest) = highest.filter(|_| has_ranks && has_room) else {
             return Self::NONE;
         };
         let mut marks = 0;
@@ -95,9 +107,15 @@ impl Shape {
     /// For models: the smallest class only, whatever the size of the tree.
     #[cfg(all(test, loom))]
     pub(super) fn of_one_class<S: Storage, P: Policy>(tree: &Tree<S, P>, pressure: usize) -> Self {
-        let shape = Self { classes: 1, lanes: 1, pressure, words: 0 };
+        let shape = Self { classes: 1, ..Self::at(pressure, 1).unwrap() };
         let words = shape.marks() - pressure + tree.slab_summary_words(Order::MIN);
         Self { words, ..shape }
+    }
+
+    /// Of no classes yet.
+    fn at(pressure: usize, lanes: usize) -> Option<Self> {
+        let records = u32::try_from((pressure + 1).div_ceil(record::WORDS)).ok()?;
+        Some(Self { classes: 0, lanes, pressure, records, words: 0 })
     }
 
     pub(crate) const fn is_none(&self) -> bool {
@@ -107,7 +125,7 @@ impl Shape {
     /// Where the record of a class lies.
     #[inline(always)]
     pub(super) const fn record(&self, class: u32) -> usize {
-        self.pressure + 1 + class as usize * record::WORDS
+        (self.records as usize + class as usize) * record::WORDS
     }
 
     /// Where the hint of a class and lane lies, of more lanes than one: those of a lane in words that no
@@ -148,11 +166,12 @@ impl Shape {
             let natural = Order::new(class.natural).unwrap_or(Order::MAX);
             let kind = SlabKind::new::<S::Word>(natural, class.leaves, index);
             let fields = [
-                (record::TAG, kind.tag),
                 (record::WHOLE, kind.tag | kind.slots),
                 (record::BASE, tree.slab_base(natural)),
                 (record::INVERSE, inverse(class.leaves >> class.leaves.trailing_zeros())),
-                (record::MARKS, marks),
+                (record::TWOS, class.leaves.trailing_zeros() as usize),
+                (record::WITHIN, kind.order::<S::Word>().leaves() - 1),
+                (record::MARKS, tree.slab_marks(natural, marks)),
             ];
             for (field, value) in fields {
                 if let Some(word) = words.get(self.record(index) + field) {

@@ -7,6 +7,7 @@ use std::boxed::Box;
 use std::vec::Vec;
 
 const LEAVES: usize = 1 << 16;
+const FIRST: usize = 7;
 
 struct Exact4;
 
@@ -26,9 +27,9 @@ impl Policy for TwoCpus {
 
 /// Runs something on a supply from a tree of [`LEAVES`] leaves, and looks at both afterwards.
 fn with_supply<W: Word, P: Policy>(call: impl FnOnce(Supply<'_, Box<[W]>, P>)) {
-    let own = Tree::<Box<[W]>, P>::metadata_words(7..LEAVES + 7);
+    let own = Tree::<Box<[W]>, P>::metadata_words(FIRST..LEAVES + FIRST);
     let words: Box<[W]> = (0..own + 3000).map(|_| W::default()).collect();
-    let tree = Tree::new(words, 7..LEAVES + 7).unwrap();
+    let tree = Tree::new(words, FIRST..LEAVES + FIRST).unwrap();
     let shape = Shape::fitting(&tree, own, 3000);
     assert!(!shape.is_none());
     let supply = Supply::new(&tree, &shape);
@@ -126,10 +127,44 @@ fn the_lowest_slab_is_taken_from_next() {
         for slot in [slots[170], slots[70], slots[260]] {
             assert!(supply.give(slot, class));
         }
+        supply.unstack(class, &supply.record(class).unwrap());
         assert_eq!([take(supply, class), take(supply, class)], [slots[70], slots[170]]);
         slots.iter().filter(|slot| **slot != slots[260]).for_each(|slot| {
             assert!(supply.give(*slot, class));
         });
+    });
+}
+
+#[test]
+fn what_was_freed_last_is_taken_first_and_is_free_meanwhile() {
+    with_supply::<Plain, Lazy>(|supply| {
+        let class = class::<Lazy>(5);
+        let slots: Vec<_> = (0..51 * 3).map(|_| take(supply, class)).collect();
+        // The second and the last have one number in their slabs.
+        let freed = [slots[7], slots[60], slots[8], slots[52], slots[9 + 51]].map(|slot| {
+            let was_held = supply.give(slot, class);
+            assert!(!supply.give(slot, class));
+            assert_eq!(supply.find(slot, class), None);
+            assert_eq!(supply.leaves_of(slot), Err(FreeError::AlreadyFree { leaf: slot }));
+            assert_eq!(supply.extent_at(slot + 2).unwrap().kind, Kind::Free);
+            (slot, was_held)
+        });
+        assert_eq!(freed.map(|(_, was_held)| was_held), [true, true, true, true, false]);
+        assert_eq!(supply.resting(), 4 * 5);
+        assert!(
+            supply.give(slots[9], class),
+            "of another slab, with a number that is on the stack"
+        );
+        for slot in [slots[7], slots[8], slots[52], slots[60], slots[9]] {
+            assert!(!supply.give(slot, class));
+        }
+        let again: Vec<_> = (0..5).map(|_| take(supply, class)).collect();
+        assert!(again.iter().all(|slot| slots.contains(slot)));
+        for slot in slots {
+            assert!(supply.give(slot, class) && !supply.give(slot, class));
+        }
+        // Who is short of memory has what rests, too.
+        assert_eq!(supply.insist(|| (supply.tree.used() == 0).then_some(())), Some(()));
     });
 }
 

@@ -207,9 +207,15 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             return;
         }
         let bits = <S::Word as Word>::BITS as usize;
-        let above = level.summary::<S::Word>();
-        if self.word(above.words.at(number / bits)).load() >> (number % bits) & 1 == 0 {
-            self.update_summary(Place { level, number }, true, false);
+        let above = self.word(level.above + number / bits - level.words.low / bits);
+        let bit = 1 << (number % bits);
+        if above.load() & bit != 0 {
+            return;
+        }
+        // For one thread mostly all there is to do; others may clear the bit meanwhile.
+        let is_known = !<S::Word as Word>::SHARED && above.set(bit) != 0;
+        if !is_known {
+            self.update_summary(Place { level, number }, true, !<S::Word as Word>::SHARED);
         }
     }
 

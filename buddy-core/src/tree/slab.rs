@@ -27,7 +27,7 @@ use super::node::{self, HEAD, NONE};
 use super::order::Order;
 use super::policy::Policy;
 use super::transit::Transit;
-use super::word::{Storage, Word, node_shift};
+use super::word::{Storage, Word, max_value, node_shift};
 
 /// The bits that tell the kinds of slabs of one natural order apart.
 const fn rank_bits<W: Word>() -> u32 {
@@ -73,6 +73,11 @@ impl SlabKind {
     /// How many slots a word has bits for.
     pub(crate) const fn most_slots<W: Word>() -> usize {
         (W::BITS - upper_bits::<W>()) as usize
+    }
+
+    /// The bits of so many slots.
+    pub(crate) const fn all_slots<W: Word>() -> usize {
+        (1 << Self::most_slots::<W>()) - 1
     }
 
     /// The slabs of slots of `leaves` leaves, at most those of the order `natural` and more than half of
@@ -129,21 +134,62 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         count
     }
 
-    /// The pyramid over the slabs of a kind, with its summaries from metadata index `above` on.
+    /// What [`Self::find_slab`] and [`Self::publish_slab`] are told of summaries that begin at metadata
+    /// index `above`: the index of the word with the bit of slab number 0 (wrapping), or one that there is
+    /// not, if there are no summaries.
+    pub(crate) fn slab_marks(&self, natural: Order, above: usize) -> usize {
+        let words = self.nodes(natural);
+        let base = if words.is_top() {
+            max_value::<S::Word>()
+        } else {
+            above.wrapping_sub(words.low >> S::Word::BITS.ilog2())
+        };
+        base & max_value::<S::Word>()
+    }
+
+    /// Whether the summaries say that a slab has a free slot; not, if there are none.
+    #[inline(always)]
+    pub(crate) fn is_slab_marked(&self, marks: usize, number: usize) -> bool {
+        let bits = <S::Word as Word>::BITS;
+        let at = marks.wrapping_add(number >> bits.ilog2()) & max_value::<S::Word>();
+        self.words().get(at).is_some_and(|word| word.load() >> (number % bits as usize) & 1 == 1)
+    }
+
+    /// The pyramid over the slabs of a kind.
     #[inline]
-    fn slab_level(&self, kind: &SlabKind, above: usize) -> Level {
-        Level { words: self.nodes(kind.natural), above, offer: Offer::Slots(kind.tag) }
+    fn slab_level(&self, kind: &SlabKind, marks: usize) -> Level {
+        let words = self.nodes(kind.natural);
+        let lowest = words.low >> S::Word::BITS.ilog2();
+        let above = marks.wrapping_add(lowest) & max_value::<S::Word>();
+        Level { words, above, offer: Offer::Slots(kind.tag) }
     }
 
     /// The first slab of the kind with a free slot, from word `from` on: its number.
-    pub(crate) fn find_slab(&self, kind: &SlabKind, above: usize, from: usize) -> Option<usize> {
-        let level = self.slab_level(kind, above);
+    pub(crate) fn find_slab(&self, kind: &SlabKind, marks: usize, from: usize) -> Option<usize> {
+        let level = self.slab_level(kind, marks);
         Some(self.search(level, from.max(level.words.low), 0)?.0)
     }
 
+    /// As [`Self::find_slab`]. A slab that it passes is left as it is only if whoever frees the first slot
+    /// of it afterwards sees what the caller did before.
+    pub(crate) fn find_every_slab(
+        &self,
+        kind: &SlabKind,
+        marks: usize,
+        from: usize,
+    ) -> Option<usize> {
+        let level = self.slab_level(kind, marks);
+        let from = from.max(level.words.low);
+        // Where a search begins it looks at the word itself, and those with a mark that have nothing lose it.
+        if from <= level.words.high {
+            self.word(level.words.at(from)).reread();
+        }
+        Some(self.search(level, from, 0)?.0)
+    }
+
     /// Makes a slab with a free slot findable.
-    pub(crate) fn publish_slab(&self, kind: &SlabKind, above: usize, number: usize) {
-        self.publish_word(self.slab_level(kind, above), number);
+    pub(crate) fn publish_slab(&self, kind: &SlabKind, marks: usize, number: usize) {
+        self.publish_word(self.slab_level(kind, marks), number);
     }
 
     /// Makes a slab of a free block, if there is one without settling, in which the first slot is the
@@ -157,7 +203,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let block = self.take_or_split(order, NONE)?.block;
         self.give_back(block.first() + kind.leaves * kind.count(), block.end());
         self.count_used(kind.leaves * kind.count(), kind.count());
-        self.word_of(kind.natural, block.index()).store(kind.tag | (kind.slots & !1));
+        // The word held nothing; by a change, as all others make it.
+        self.word_of(kind.natural, block.index()).set(kind.tag | (kind.slots & !1));
         Some((block.index(), transit))
     }
 
