@@ -6,6 +6,9 @@ use crate::supply::Supply;
 use crate::tree::{Policy, Storage, Tree};
 use core::sync::atomic::Ordering::Relaxed;
 
+/// Smaller blocks are packed only where the policy says so.
+const PACKED_LEAVES: usize = 16;
+
 impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     Heap<S, MIN_BLOCK, P, REGIONS>
 {
@@ -73,11 +76,21 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         align: usize,
         is_natural: bool,
     ) -> Option<usize> {
+        if Self::is_packed(tree, leaves) && align <= self.natural.load(Relaxed).max(MIN_BLOCK) {
+            if let Some(first) = tree.try_packed(leaves, (align / MIN_BLOCK).max(1)) {
+                return Some(first);
+            }
+        }
         if align <= MIN_BLOCK {
             return tree.try_anywhere(leaves);
         }
         let taken = if is_natural { tree.try_exact(leaves) } else { None };
         taken.or_else(|| self.allocate_aligned(tree, leaves, align))
+    }
+
+    /// Whether a block is placed where little is left over.
+    fn is_packed(tree: &Tree<S, P>, leaves: usize) -> bool {
+        P::PACKED || leaves >= PACKED_LEAVES && tree.free_leaves() < tree.range().len() / 8 * 7
     }
 
     /// Gives back a block that turned out not to be aligned, because a region was added whose numbers
