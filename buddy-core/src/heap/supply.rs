@@ -3,7 +3,7 @@
 use super::Heap;
 use crate::class::Class;
 use crate::supply::Supply;
-use crate::tree::{Policy, Storage, Tree};
+use crate::tree::{Policy, Storage, Tree, Word};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// Smaller blocks are packed only where the policy says so.
@@ -90,7 +90,9 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 
     /// Whether a block is placed where little is left over.
     fn is_packed(tree: &Tree<S, P>, leaves: usize) -> bool {
-        P::PACKED || leaves >= PACKED_LEAVES && tree.free_leaves() < tree.range().len() / 8 * 7
+        // Where others may be halfway through a free, a gap may seem to begin in the middle of a block.
+        let by_size = leaves >= PACKED_LEAVES && !<S::Word as Word>::SHARED;
+        P::PACKED || by_size && tree.free_leaves() < tree.range().len() / 8 * 7
     }
 
     /// Gives back a block that turned out not to be aligned, because a region was added whose numbers

@@ -37,7 +37,8 @@ pub trait Policy {
     /// Whether a heap places every block where little is left over, in the smallest of the gaps that it
     /// looks at, rather than where a free block of the next power of two is found first.
     ///
-    /// Otherwise it does so only with blocks of some size, and only while less than 7/8 of it is free.
+    /// Otherwise a heap for one thread does so only with blocks of some size, and only while less than
+    /// 7/8 of it is free.
     const PACKED: bool = false;
 
     /// How many CPUs are kept apart: each begins its search at a place of its own, and takes small

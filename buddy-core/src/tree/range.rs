@@ -9,7 +9,7 @@ use super::policy::Policy;
 use super::transit::Transit;
 use super::word::{Storage, Word};
 use super::{Kind, Tree};
-use core::ops::{Range, RangeInclusive};
+use core::ops::Range;
 
 impl<S: Storage, P: Policy> Tree<S, P> {
     /// Allocates the `leaves` leaves from `first` on, as one block, if all of them are free.
@@ -73,11 +73,53 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     #[cold]
     fn allocate_in_gap(&self, leaves: usize) -> Option<usize> {
-        // A gap of so many leaves has an aligned block of at least a quarter of the next power of two;
-        // of those that have a whole one there is none.
+        // A gap of so many leaves has an aligned block of at least a quarter of the next power of two.
         let above = Order::for_leaves(leaves)?.get();
-        let orders = above.saturating_sub(2)..=above.saturating_sub(1);
-        self.take_gap(self.find_gap(leaves, 1, orders)?, leaves)
+        let (low, high) = (above.saturating_sub(2), above.saturating_sub(1));
+        for order in Order::range(low, high.min(self.geometry.top)).rev() {
+            let mut from = 0;
+            for _ in 0..Self::GAPS {
+                let Some(block) = self.find(order, from) else { break };
+                from = block.index() + 1;
+                let first = self.gap_start(block);
+                // A look first: what is claimed in vain is merged again.
+                if self.are_free(first, leaves) {
+                    let _transit = self.transit();
+                    if self.claim_range(first, first + leaves).is_ok() {
+                        self.mark_run(first, first + leaves);
+                        self.count_used(leaves, 1);
+                        return Some(first);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether the leaves are free now.
+    fn are_free(&self, first: usize, leaves: usize) -> bool {
+        let end = first.saturating_add(leaves);
+        let mut at = first;
+        while at < end && end <= self.end() {
+            match self.free_block_containing(at) {
+                Some(block) => at = block.end(),
+                None => return false,
+            }
+        }
+        at >= end
+    }
+
+    /// Where the free leaves begin that a free block is the end of.
+    fn gap_start(&self, block: Block) -> usize {
+        let mut first = block.first();
+        // Free blocks side by side rise in order, then fall: fewer than two an order.
+        while first > self.geometry.first {
+            match self.free_block_containing(first - 1) {
+                Some(before) => first = before.first(),
+                None => break,
+            }
+        }
+        first
     }
 
     /// Allocates exactly `leaves` leaves, as one block, at a multiple of `align`, a power of two, where
@@ -93,8 +135,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             let align = align.max(above.leaves());
             return self.take_gap(self.find_small_gap(above, align)?, leaves);
         }
-        let orders = above.get().saturating_sub(2)..=self.geometry.top;
-        self.take_gap(self.find_gap(leaves, align, orders)?, leaves)
+        // A gap of so many leaves has an aligned block of at least a quarter of the next power of two.
+        let low = above.get().saturating_sub(2);
+        self.take_gap(self.find_gap(leaves, align, low)?, leaves)
     }
 
     /// Blocks of fewer leaves lie aligned to the next power of two also where they are packed.
@@ -102,10 +145,11 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// A gap of less than so many times a small block's size is not large.
     const SMALL_GAP: usize = 8;
 
-    /// The place for a block in the smallest gap of those around the lowest free blocks of some orders.
-    fn find_gap(&self, leaves: usize, align: usize, orders: RangeInclusive<u32>) -> Option<usize> {
+    /// The place for a block in the smallest gap of those around the lowest free blocks of
+    /// each order from `low` up.
+    fn find_gap(&self, leaves: usize, align: usize, low: u32) -> Option<usize> {
         let mut best: Option<(usize, usize)> = None;
-        for order in Order::range(*orders.start(), (*orders.end()).min(self.geometry.top)) {
+        for order in Order::range(low, self.geometry.top) {
             let mut from = 0;
             for _ in 0..Self::GAPS {
                 let Some(block) = self.find(order, from) else { break };
