@@ -91,7 +91,7 @@ fn blocks<P: Policy>(heap: &Heap<&mut [Plain], 16, P>, layouts: &[Layout]) -> Ve
 #[test]
 fn a_packed_block_goes_into_the_smallest_gap_that_is_large_enough() {
     let bytes = |leaves: usize| Layout::from_size_align(leaves * 16, 16).unwrap();
-    let mut memory = [const { MaybeUninit::uninit() }; 60_000];
+    let mut memory: Box<[MaybeUninit<u8>]> = Box::new_uninit_slice(60_000);
     let heap: Heap<&mut [Plain], 16, Tight> = Heap::from_region(&mut memory).unwrap();
     // What is to be freed stands between blocks that stay.
     let layouts = [300, 8, 130, 8, 273, 8, 150, 8].map(bytes);
@@ -112,7 +112,7 @@ fn a_packed_block_goes_into_the_smallest_gap_that_is_large_enough() {
 
 #[test]
 fn a_packed_block_has_its_alignment() {
-    let mut memory = [const { MaybeUninit::uninit() }; 60_000];
+    let mut memory: Box<[MaybeUninit<u8>]> = Box::new_uninit_slice(60_000);
     let heap: Heap<&mut [Plain], 16, Tight> = Heap::from_region(&mut memory).unwrap();
     let mut held = Vec::new();
     for (size, align) in (1..400).step_by(7).zip([1, 16, 32, 64, 512, 8].into_iter().cycle()) {
