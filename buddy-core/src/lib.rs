@@ -93,5 +93,5 @@ pub use tree::Atomic;
 pub use tree::Atomic32;
 pub use tree::{
     Constraints, Eager, Extent, Kind, Lazy, Order, Plain, Plain32, Policy, Statistics, Storage,
-    Tree, Word,
+    Tight, Tree, Word,
 };

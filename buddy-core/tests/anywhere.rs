@@ -1,9 +1,10 @@
 //! `allocate_anywhere` and a heap's large requests: every gap of free blocks will do.
 
-use buddy_core::{AllocError, Eager, Heap, Kind, Lazy, Order, Plain, Policy, Tree};
+use buddy_core::{AllocError, Eager, Heap, Kind, Lazy, Order, Plain, Policy, Tight, Tree};
 use proptest::prelude::*;
 use std::alloc::Layout;
 use std::mem::MaybeUninit;
+use std::ptr::NonNull;
 
 /// The free leaves that lie side by side, as the walk tells them.
 fn gaps<P: Policy>(tree: &Tree<&mut [Plain], P>) -> Vec<(usize, usize)> {
@@ -78,6 +79,64 @@ fn an_empty_heap_serves_nearly_all_of_itself_at_once() {
         // SAFETY: the block is not used.
         unsafe { heap.deallocate(block.cast(), most) }.unwrap();
         assert_eq!(heap.total_allocated(), 0);
+        heap.validate().unwrap();
+    }
+}
+
+/// Blocks of these sizes, allocated one after the other.
+fn blocks<P: Policy>(heap: &Heap<&mut [Plain], 16, P>, layouts: &[Layout]) -> Vec<NonNull<u8>> {
+    layouts.iter().map(|layout| heap.allocate(*layout).unwrap().cast()).collect()
+}
+
+#[test]
+fn a_packed_block_goes_into_the_smallest_gap_that_is_large_enough() {
+    let bytes = |leaves: usize| Layout::from_size_align(leaves * 16, 16).unwrap();
+    let mut memory: Box<[MaybeUninit<u8>]> = Box::new_uninit_slice(60_000);
+    let heap: Heap<&mut [Plain], 16, Tight> = Heap::from_region(&mut memory).unwrap();
+    // What is to be freed stands between blocks that stay.
+    let layouts = [300, 8, 130, 8, 273, 8, 150, 8].map(bytes);
+    let held = blocks(&heap, &layouts);
+    for pair in held.iter().zip(&layouts).collect::<Vec<_>>().windows(2) {
+        // Side by side, whatever their sizes.
+        assert_eq!(pair[0].0.addr().get() + pair[0].1.size(), pair[1].0.addr().get());
+    }
+    for at in [0, 2, 4, 6] {
+        // SAFETY: the block is not used.
+        unsafe { heap.deallocate(held[at], layouts[at]) }.unwrap();
+    }
+    for (leaves, gap) in [(131, 6), (273, 4), (130, 2), (274, 0)] {
+        assert_eq!(blocks(&heap, &[bytes(leaves)]), [held[gap]], "{leaves}");
+    }
+    heap.validate().unwrap();
+}
+
+#[test]
+fn a_packed_block_has_its_alignment() {
+    let mut memory: Box<[MaybeUninit<u8>]> = Box::new_uninit_slice(60_000);
+    let heap: Heap<&mut [Plain], 16, Tight> = Heap::from_region(&mut memory).unwrap();
+    let mut held = Vec::new();
+    for (size, align) in (1..400).step_by(7).zip([1, 16, 32, 64, 512, 8].into_iter().cycle()) {
+        let layout = Layout::from_size_align(size, align).unwrap();
+        let block = blocks(&heap, &[layout])[0];
+        assert_eq!(block.addr().get() % align, 0, "{layout:?}");
+        held.push((block, layout));
+    }
+    heap.validate().unwrap();
+    for (block, layout) in held {
+        // SAFETY: the block is not used.
+        unsafe { heap.deallocate(block, layout) }.unwrap();
+    }
+    assert_eq!(heap.total_allocated(), 0);
+}
+
+#[test]
+fn pages_are_packed_once_some_of_the_heap_is_in_use() {
+    let page = Layout::from_size_align(4368, 8).unwrap();
+    for (count, bytes) in [(180, 1 << 20), (700, 4 << 20)] {
+        let mut memory: Box<[MaybeUninit<u8>]> = Box::new_uninit_slice(bytes);
+        let heap: Heap<&mut [Plain], 16, Eager> = Heap::from_region(&mut memory).unwrap();
+        let held = core::iter::from_fn(|| heap.allocate(page).ok()).count();
+        assert!(held >= count, "{held} in {bytes} bytes");
         heap.validate().unwrap();
     }
 }

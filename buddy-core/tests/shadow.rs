@@ -2,7 +2,7 @@
 //! sizes, alignment, bounds, overlap, zeros, and the refusals themselves.
 
 use buddy_core::heap::{AllocError, ExclusiveStorage, ZeroedWord};
-use buddy_core::{Eager, Heap, Lazy, Plain, Plain32, Policy};
+use buddy_core::{Eager, Heap, Lazy, Plain, Plain32, Policy, Tight};
 use proptest::prelude::*;
 use std::alloc::Layout;
 use std::mem::MaybeUninit;
@@ -378,6 +378,7 @@ macro_rules! shadow_tests {
 shadow_tests! {
     lazy: Plain, 16, Lazy;
     eager: Plain, 16, Eager;
+    tight: Plain, 16, Tight;
     coarse: Plain32, 8, Coarse;
     exact: Plain32, 64, Exact;
     large_blocks: Plain, 8192, Lazy;

@@ -3,8 +3,11 @@
 use super::Heap;
 use crate::class::Class;
 use crate::supply::Supply;
-use crate::tree::{Policy, Storage, Tree};
+use crate::tree::{Policy, Storage, Tree, Word};
 use core::sync::atomic::Ordering::Relaxed;
+
+/// Smaller blocks are packed only where the policy says so.
+const PACKED_LEAVES: usize = 16;
 
 impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     Heap<S, MIN_BLOCK, P, REGIONS>
@@ -73,11 +76,23 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         align: usize,
         is_natural: bool,
     ) -> Option<usize> {
+        if Self::is_packed(tree, leaves) && align <= self.natural.load(Relaxed).max(MIN_BLOCK) {
+            if let Some(first) = tree.try_packed(leaves, (align / MIN_BLOCK).max(1)) {
+                return Some(first);
+            }
+        }
         if align <= MIN_BLOCK {
             return tree.try_anywhere(leaves);
         }
         let taken = if is_natural { tree.try_exact(leaves) } else { None };
         taken.or_else(|| self.allocate_aligned(tree, leaves, align))
+    }
+
+    /// Whether a block is placed where little is left over.
+    fn is_packed(tree: &Tree<S, P>, leaves: usize) -> bool {
+        // Where others may be halfway through a free, a gap may seem to begin in the middle of a block.
+        let by_size = leaves >= PACKED_LEAVES && !<S::Word as Word>::SHARED;
+        P::PACKED || by_size && tree.free_leaves() < tree.range().len() / 8 * 7
     }
 
     /// Gives back a block that turned out not to be aligned, because a region was added whose numbers

@@ -50,7 +50,7 @@ mod word;
 pub use error::{AllocError, AttachError, BuildError, FreeError, GrowError, RangeError};
 pub use extent::{Extent, Kind, Walk};
 pub use order::Order;
-pub use policy::{Eager, Lazy, Policy};
+pub use policy::{Eager, Lazy, Policy, Tight};
 pub use stats::Statistics;
 pub use validate::Invalid;
 pub use within::Constraints;
