@@ -2,7 +2,7 @@
 
 extern crate std;
 
-use super::geometry::{Geometry, header, record};
+use super::geometry::{Geometry, header, record, rests};
 use super::{
     AttachError, Eager, Invalid, Kind, Lazy, Order, Plain, Plain32, Policy, Storage, Tree, Word,
 };
@@ -71,11 +71,18 @@ fn is_harmless<W: Word, P: Policy>(geometry: &Geometry, words: &[W], at: usize, 
         }
         let start = geometry.level_start::<W>(order);
         let nodes = geometry.nodes::<W>(order, start);
-        let active = words[record + record::ACTIVE].load();
-        active != 0 && !nodes.is_top() && {
-            let (number, bits) = (active - 1, W::BITS as usize);
-            at == nodes.summary::<W>().at(number / bits) && bit as usize == number % bits
+        let first = geometry.rests(order);
+        let places = if order < geometry.resting { first..first + rests::WORDS } else { 0..0 };
+        if places.contains(&at) {
+            return true;
         }
+        let resting = words[places].iter().skip(1).chain([&words[record + record::ACTIVE]]);
+        let mut numbers = resting.filter_map(|word| word.load().checked_sub(1));
+        let bits = W::BITS as usize;
+        !nodes.is_top()
+            && numbers.any(|number| {
+                at == nodes.summary::<W>().at(number / bits) && bit as usize == number % bits
+            })
     })
 }
 

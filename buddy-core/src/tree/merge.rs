@@ -8,7 +8,7 @@
 //! is thus bounded by one word an order.
 
 use super::block::{Block, Pieces};
-use super::geometry::record;
+use super::geometry::{record, rests};
 use super::node::{self, FREE, HEAD, NONE};
 use super::order::Order;
 use super::policy::Policy;
@@ -30,7 +30,12 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if Self::DEFERS {
             // Upward: what merges may come to rest in the active word of the next order.
             for order in self.orders() {
-                self.retire(order, self.record(order)[record::ACTIVE].swap(0));
+                let _transit = self.transit();
+                let active = &self.record(order)[record::ACTIVE];
+                let rests = self.rests(order).into_iter().flat_map(|rests| &rests[1..]);
+                for place in rests.chain([active]).filter(|place| place.load() != 0) {
+                    self.retire(order, place.swap(0));
+                }
             }
         }
     }
@@ -108,20 +113,77 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.set_summary(order, number, true);
     }
 
-    /// Makes a word the active one of its order.
+    /// Makes a word the active one of its order; the one that was goes to the order's rests.
     #[inline(always)]
     pub(super) fn activate(&self, order: Order, number: usize) {
         let active = &self.record(order)[record::ACTIVE];
         if active.load() != number + 1 {
-            self.retire(order, active.swap(number + 1));
+            let _transit = self.transit();
+            let entry = active.swap(number + 1);
+            if entry != 0 {
+                self.put_to_rest(order, entry);
+            }
         }
     }
 
-    /// Does what was put off while a word was active; `entry` is its number + 1, or 0.
+    /// Keeps what is free in a word that was active for later; `entry` is its number + 1. The caller is
+    /// in transit.
+    #[inline(always)]
+    fn put_to_rest(&self, order: Order, entry: usize) {
+        if self.is_empty(order, entry - 1) {
+            return self.let_go(order, entry);
+        }
+        let Some(rests) = self.rests(order) else { return self.retire(order, entry) };
+        let last = rests[rests::LAST].load();
+        let place = if last < rests::PLACES { last + 1 } else { 1 };
+        rests[rests::LAST].store(place);
+        // The oldest, if all places are taken.
+        let oldest = rests[place].swap(entry);
+        if oldest != 0 {
+            self.retire(order, oldest);
+        }
+    }
+
+    /// The words that were active, of orders that keep them.
+    #[inline(always)]
+    pub(super) fn rests(&self, order: Order) -> Option<&[S::Word; rests::WORDS]> {
+        if !Self::RESTS || order.get() >= self.geometry.resting {
+            return None;
+        }
+        self.words().get(self.geometry.rests(order.get())..)?.first_chunk()
+    }
+
+    /// Takes the last word from an order's rests: its number + 1. The caller is in transit.
+    #[inline]
+    fn pop_rest(&self, order: Order) -> Option<usize> {
+        let rests = self.rests(order)?;
+        let last = rests[rests::LAST].load();
+        let place = rests.get(last).filter(|place| last != 0 && place.load() != 0)?;
+        let entry = place.swap(0);
+        rests[rests::LAST].store(if last > 1 { last - 1 } else { rests::PLACES });
+        (entry != 0).then_some(entry)
+    }
+
+    /// As [`Self::retire`], of a word that was seen to have nothing free.
+    #[inline(always)]
+    fn let_go(&self, order: Order, entry: usize) {
+        if <S::Word as Word>::SHARED {
+            self.retire(order, entry);
+        } else {
+            self.set_summary(order, entry - 1, false);
+        }
+    }
+
+    #[inline(always)]
+    fn is_empty(&self, order: Order, number: usize) -> bool {
+        node::free_nodes::<S::Word>(self.word_of(order, number).load()) == 0
+    }
+
+    /// Does what was put off while a word was active or at rest; `entry` is its number + 1, or 0. The
+    /// caller is in transit.
     #[inline(never)]
     fn retire(&self, order: Order, entry: usize) {
         if entry != 0 {
-            let _transit = self.transit();
             // Whoever frees into the word from now on sees that it is not active any more; whoever
             // did before is seen by the next read.
             self.word_of(order, entry - 1).reread();
@@ -133,7 +195,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// and brings the summaries up to date: at most one word an order.
     fn settle_word(&self, mut order: Order, mut number: usize) {
         loop {
-            if Self::DEFERS && self.record(order)[record::ACTIVE].load() == number + 1 {
+            if Self::RESTS && self.record(order)[record::ACTIVE].load() == number + 1 {
                 return;
             }
             let word = self.word_of(order, number);
@@ -160,6 +222,35 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             self.word_of(order, number).set(node::parents(pairs) << shift);
             self.count_free(order, count);
         }
+    }
+
+    /// Takes a free block from the active word of `order`, or the next at rest that has one, and leaves
+    /// its node in `state`.
+    pub(super) fn take_resting(&self, order: Order, state: usize) -> Option<Taken<'_, S>> {
+        for _ in 0..rests::WORDS {
+            let taken = self.take_active(order, state);
+            if taken.is_some() || !self.revive(order) {
+                return taken;
+            }
+        }
+        None
+    }
+
+    /// Makes the last word of an order's rests the active one; says whether there was one.
+    pub(super) fn revive(&self, order: Order) -> bool {
+        let Some(rests) = self.rests(order) else { return false };
+        // Nobody is in transit who finds nothing.
+        let last = rests.get(rests[rests::LAST].load());
+        if last.is_none_or(|last| last.load() == 0) {
+            return false;
+        }
+        let _transit = self.transit();
+        let Some(entry) = self.pop_rest(order) else { return false };
+        let emptied = self.record(order)[record::ACTIVE].swap(entry);
+        if emptied != 0 {
+            self.let_go(order, emptied);
+        }
+        true
     }
 
     /// Takes a free block from the active word of `order` and leaves its node in `state`.

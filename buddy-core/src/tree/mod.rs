@@ -205,6 +205,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// Whether freed blocks may wait in active words. Not with several CPUs, which would all want the
     /// same word.
     const DEFERS: bool = P::LAZY && P::CPUS <= 1;
+    const RESTS: bool = Self::DEFERS;
 
     /// The leaf from which the calling CPU searches.
     #[inline(always)]
@@ -335,7 +336,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     #[inline(never)]
     fn obtain_slow(&self, order: Order, state: usize) -> Option<Taken<'_, S>> {
         // Refuse only once everything that was left unmerged is merged.
-        self.take_or_split(order, state)
+        self.take_resting(order, state)
+            .or_else(|| self.take_or_split(order, state))
             .or_else(|| self.insist(0, || self.take_or_split(order, state).ok_or(())).ok())
     }
 
@@ -347,7 +349,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             candidates &= candidates - 1;
             let found_state = if found == order { state } else { NONE };
             let taken = self
-                .take_active(found, found_state)
+                .take_resting(found, found_state)
                 .or_else(|| self.take_indexed(found, found_state));
             match taken {
                 Some(taken) if found == order => {
