@@ -58,7 +58,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// settling.
     fn take_some(&self, order: Order, most: usize) -> Option<Group> {
         for _ in 0..rests::WORDS {
-            let active = if Self::DEFERS { self.record(order)[record::ACTIVE].load() } else { 0 };
+            let active = if Self::RESTS { self.record(order)[record::ACTIVE].load() } else { 0 };
             let group = active.checked_sub(1).and_then(|at| self.take_from_word(order, at, most));
             if group.is_some() {
                 return group;
@@ -131,7 +131,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// How many orders above `order` to stop splitting an owned block one by one, and fill a word
     /// instead: as many as a word's nodes span, but no more than 1/64 of the range at once.
     pub(super) fn fill_height(&self, block: Block, order: Order) -> u32 {
-        if !Self::DEFERS {
+        if !Self::RESTS {
             return 0;
         }
         let below = block.order().get() - order.get();

@@ -65,9 +65,9 @@ fn is_harmless<W: Word, P: Policy>(geometry: &Geometry, words: &[W], at: usize, 
     }
     (0..=geometry.top).any(|order| {
         let record = header::WORDS + order as usize * record::WORDS;
-        if !P::LAZY || at == record + record::ACTIVE {
+        if at == record + record::ACTIVE {
             // Which word is active matters only to what is unmerged or not indexed.
-            return P::LAZY;
+            return true;
         }
         let start = geometry.level_start::<W>(order);
         let nodes = geometry.nodes::<W>(order, start);

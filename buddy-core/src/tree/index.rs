@@ -31,6 +31,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// A free block of `order`: the first from where the calling CPU searches, else the first.
     pub(super) fn find_near(&self, order: Order) -> Option<Block> {
+        self.list_active(order);
         let start = self.start();
         let near = self.find(order, start >> order.get());
         if start == self.geometry.first { near } else { near.or_else(|| self.find(order, 0)) }

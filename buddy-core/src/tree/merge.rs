@@ -31,9 +31,13 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             // Upward: what merges may come to rest in the active word of the next order.
             for order in self.orders() {
                 let _transit = self.transit();
-                let active = &self.record(order)[record::ACTIVE];
-                let rests = self.rests(order).into_iter().flat_map(|rests| &rests[1..]);
-                for place in rests.chain([active]).filter(|place| place.load() != 0) {
+                self.retire(order, self.record(order)[record::ACTIVE].swap(0));
+                while let Some(entry) = self.pop_rest(order) {
+                    self.retire(order, entry);
+                }
+                // Threads that were at it together leave gaps.
+                let rests = self.rests(order).filter(|_| <S::Word as Word>::SHARED);
+                for place in rests.into_iter().flat_map(|rests| &rests[1..]) {
                     self.retire(order, place.swap(0));
                 }
             }
@@ -49,12 +53,19 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             return false;
         }
         let _transit = self.transit();
+        if !Self::RESTS {
+            let freed = word.update(|old| {
+                let given = node::with_given(old ^ HEAD << shift, shift);
+                node::is_whole::<S::Word>(old, shift).then_some(given)
+            });
+            return freed.map(|old| self.merge_up(block, old)).is_ok();
+        }
         let freed = word.update(|old| {
             node::is_whole::<S::Word>(old, shift).then_some(old ^ ((HEAD ^ FREE) << shift))
         });
         if freed.is_ok() {
             self.count_free(block.order(), 1);
-            self.settle_or_activate(block.order(), block.word_number::<S::Word>());
+            self.activate(block.order(), block.word_number::<S::Word>());
         }
         freed.is_ok()
     }
@@ -68,14 +79,57 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// Gives up an owned block, whose node is `NONE`.
     pub(super) fn insert(&self, block: Block) {
-        self.set_free(block);
-        self.settle_word(block.order(), block.word_number::<S::Word>());
+        if Self::RESTS {
+            self.set_free(block);
+            self.settle_word(block.order(), block.word_number::<S::Word>());
+        } else {
+            let (word, shift) = self.node(block);
+            self.merge_up(block, word.change(|old| node::with_given(old, shift)));
+        }
     }
 
     /// As [`Self::insert`], for a block that is likely to be asked for again.
     pub(super) fn insert_active(&self, block: Block) {
-        self.set_free(block);
-        self.settle_or_activate(block.order(), block.word_number::<S::Word>());
+        if Self::RESTS {
+            self.set_free(block);
+            self.activate(block.order(), block.word_number::<S::Word>());
+        } else {
+            self.insert(block);
+        }
+    }
+
+    /// Goes on with a block that was given up (`node::with_given`) where its word was `old`: merges it
+    /// with its buddy and gives up the parent, while the buddy is free. One change of one word an order.
+    fn merge_up(&self, mut block: Block, mut old: usize) {
+        loop {
+            let (order, number) = (block.order(), block.word_number::<S::Word>());
+            let shift = block.shift::<S::Word>();
+            if !node::has_free_buddy(old, shift) {
+                self.count_free(order, 1);
+                return self.offer(order, number);
+            }
+            let record = self.record(order);
+            record[record::FREE].sub(1);
+            // The bit of an active word may be either.
+            let is_active = Self::DEFERS && record[record::ACTIVE].load() == number + 1;
+            let rest = node::without_pair(old, shift);
+            if !is_active && node::free_nodes::<S::Word>(rest) == 0 {
+                self.set_summary(order, number, false);
+            }
+            block = block.parent();
+            let (word, shift) = self.node(block);
+            old = word.change(|old| node::with_given(old, shift));
+        }
+    }
+
+    /// Makes a word findable in which a block was freed that cannot merge.
+    #[inline(always)]
+    fn offer(&self, order: Order, number: usize) {
+        if Self::DEFERS {
+            self.activate(order, number);
+        } else {
+            self.set_summary(order, number, true);
+        }
     }
 
     /// Marks an owned block, whose node is `NONE`, as free.
@@ -84,16 +138,6 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let (word, shift) = self.node(block);
         word.set(FREE << shift);
         self.count_free(block.order(), 1);
-    }
-
-    /// Blocks of a word were freed: merges them, or leaves them in the active word.
-    #[inline(always)]
-    pub(super) fn settle_or_activate(&self, order: Order, number: usize) {
-        if Self::DEFERS {
-            self.activate(order, number);
-        } else {
-            self.settle_word(order, number);
-        }
     }
 
     /// Makes a block findable whose word got it as part of a split, so that nothing can merge: the
@@ -227,22 +271,40 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// Takes a free block from the active word of `order`, or the next at rest that has one, and leaves
     /// its node in `state`.
     pub(super) fn take_resting(&self, order: Order, state: usize) -> Option<Taken<'_, S>> {
+        self.take_active(order, state).or_else(|| self.take_rest(order, state))
+    }
+
+    /// As [`Self::take_resting`], where the active word has nothing.
+    #[inline]
+    pub(super) fn take_rest(&self, order: Order, state: usize) -> Option<Taken<'_, S>> {
         for _ in 0..rests::WORDS {
+            if !self.revive(order) {
+                break;
+            }
             let taken = self.take_active(order, state);
-            if taken.is_some() || !self.revive(order) {
+            if taken.is_some() {
                 return taken;
             }
         }
         None
     }
 
+    /// Makes what is free in the active word findable, where nothing rests there.
+    #[inline]
+    pub(super) fn list_active(&self, order: Order) {
+        if Self::DEFERS && !Self::RESTS {
+            self.retire(order, self.record(order)[record::ACTIVE].swap(0));
+        }
+    }
+
     /// Makes the last word of an order's rests the active one; says whether there was one.
     pub(super) fn revive(&self, order: Order) -> bool {
-        let Some(rests) = self.rests(order) else { return false };
         // Nobody is in transit who finds nothing.
-        let last = rests.get(rests[rests::LAST].load());
-        if last.is_none_or(|last| last.load() == 0) {
-            return false;
+        if <S::Word as Word>::SHARED {
+            let last = self.rests(order).and_then(|rests| rests.get(rests[rests::LAST].load()));
+            if last.is_none_or(|last| last.load() == 0) {
+                return false;
+            }
         }
         let _transit = self.transit();
         let Some(entry) = self.pop_rest(order) else { return false };
@@ -259,8 +321,10 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if !Self::DEFERS {
             return None;
         }
-        let active = self.record(order)[record::ACTIVE].load();
-        if active == 0 {
+        let record = self.record(order);
+        let active = record[record::ACTIVE].load();
+        // Where nothing rests, the lowest block is taken: here it is the only one, if it is here.
+        if active == 0 || !Self::RESTS && record[record::FREE].load() != 1 {
             return None;
         }
         let transit = (state == NONE).then(|| self.transit());
