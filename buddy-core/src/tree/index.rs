@@ -31,10 +31,14 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// A free block of `order`: the first from where the calling CPU searches, else the first.
     pub(super) fn find_near(&self, order: Order) -> Option<Block> {
-        self.list_active(order);
         let start = self.start();
         let near = self.find(order, start >> order.get());
-        if start == self.geometry.first { near } else { near.or_else(|| self.find(order, 0)) }
+        let near =
+            if start == self.geometry.first { near } else { near.or_else(|| self.find(order, 0)) };
+        // What is free in an active word need not be indexed.
+        let active = self.active_block(order);
+        let is_first = |active: &Block| near.is_none_or(|indexed| active.index() < indexed.index());
+        active.filter(is_first).or(near)
     }
 
     /// Makes the caller the owner of `block` if it is free, and leaves its node in `state`.
@@ -47,9 +51,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         });
         if let Ok(old) = claimed {
             self.record(block.order())[record::FREE].sub(1);
-            if node::free_nodes::<S::Word>(node::with_state(old, shift, NONE)) == 0 {
-                self.set_summary(block.order(), block.word_number::<S::Word>(), false);
-            }
+            let now = node::with_state(old, shift, NONE);
+            self.note_taken(block.order(), block.word_number::<S::Word>(), now);
         }
         claimed.is_ok()
     }

@@ -110,22 +110,27 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             }
             let record = self.record(order);
             record[record::FREE].sub(1);
-            // The bit of an active word may be either.
-            let is_active = Self::DEFERS && record[record::ACTIVE].load() == number + 1;
-            let rest = node::without_pair(old, shift);
-            if !is_active && node::free_nodes::<S::Word>(rest) == 0 {
-                self.set_summary(order, number, false);
-            }
+            self.note_taken(order, number, node::without_pair(old, shift));
             block = block.parent();
             let (word, shift) = self.node(block);
             old = word.change(|old| node::with_given(old, shift));
         }
     }
 
+    /// A block was taken from a word that is `now` of it.
+    #[inline(always)]
+    pub(super) fn note_taken(&self, order: Order, number: usize, now: usize) {
+        // The bit of an active word may be either.
+        let is_active = Self::DEFERS && self.record(order)[record::ACTIVE].load() == number + 1;
+        if !is_active && node::free_nodes::<S::Word>(now) == 0 {
+            self.set_summary(order, number, false);
+        }
+    }
+
     /// Makes a word findable in which a block was freed that cannot merge.
     #[inline(always)]
     fn offer(&self, order: Order, number: usize) {
-        if Self::DEFERS {
+        if self.defers(order) {
             self.activate(order, number);
         } else {
             self.set_summary(order, number, true);
@@ -144,7 +149,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// word becomes the active one if there is none.
     #[inline]
     pub(super) fn publish(&self, order: Order, number: usize) {
-        if Self::DEFERS {
+        if self.defers(order) {
             let active = &self.record(order)[record::ACTIVE];
             let other = match active.load() {
                 0 => active.update(|old| (old == 0).then_some(number + 1)).is_err(),
@@ -289,12 +294,16 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         None
     }
 
-    /// Makes what is free in the active word findable, where nothing rests there.
+    /// The first free block in the active word, where nothing rests there.
     #[inline]
-    pub(super) fn list_active(&self, order: Order) {
-        if Self::DEFERS && !Self::RESTS {
-            self.retire(order, self.record(order)[record::ACTIVE].swap(0));
+    pub(super) fn active_block(&self, order: Order) -> Option<Block> {
+        if !Self::DEFERS || Self::RESTS {
+            return None;
         }
+        let number = self.record(order)[record::ACTIVE].load().checked_sub(1)?;
+        let free = node::free_nodes::<S::Word>(self.word_of(order, number).load());
+        let first = (number << node_shift::<S::Word>()) + free.trailing_zeros() as usize / 2;
+        (free != 0).then_some(Block::new(order, first))
     }
 
     /// Makes the last word of an order's rests the active one; says whether there was one.

@@ -209,6 +209,12 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// summaries, which is not worth the contention of threads.
     const DEFERS: bool = Self::RESTS || P::CPUS <= 1 && !<S::Word as Word>::SHARED;
 
+    /// Whether the order has an active word. Where nothing rests, none without summaries has.
+    #[inline(always)]
+    fn defers(&self, order: Order) -> bool {
+        Self::RESTS || Self::DEFERS && order.get() < self.geometry.single
+    }
+
     /// The leaf from which the calling CPU searches.
     #[inline(always)]
     pub(crate) fn start(&self) -> usize {

@@ -277,7 +277,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 *word = place.load();
             }
         }
-        let may_be = |word: usize| Self::DEFERS && (nodes.low..=nodes.high).contains(&(word - 1));
+        let may_be =
+            |word: usize| self.defers(order) && (nodes.low..=nodes.high).contains(&(word - 1));
         match words.iter().find(|&&word| word != 0 && !may_be(word)) {
             Some(word) => Err(Invalid::Active { order, number: word - 1 }),
             None => Ok(words),

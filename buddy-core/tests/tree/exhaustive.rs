@@ -107,6 +107,7 @@ impl Drop for Trail<'_> {
 fn peak_word<W: Word>() -> usize {
     let storage = storage::<W>(&(0..1));
     let subject = Subject::<W, Eager>::new(&storage, 0..1);
+    subject.tree.settle();
     let before: Vec<usize> = subject.words().collect();
     let block = subject.tree.allocate(Order::MIN).unwrap();
     subject.tree.free(block).unwrap();
