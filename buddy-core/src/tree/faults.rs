@@ -40,7 +40,7 @@ where
 }
 
 /// Whether a change of this bit leaves a tree that is as good as before.
-fn is_harmless<W: Word, P: Policy>(geometry: &Geometry, words: &[W], at: usize, bit: u32) -> bool {
+fn is_harmless<W: Word>(geometry: &Geometry, words: &[W], at: usize, bit: u32) -> bool {
     // Room behind the end may be more or less, where that moves no word.
     if at == header::CAPACITY {
         let changed = words[at].load() ^ (1 << bit);
@@ -101,7 +101,7 @@ where
             let passes = is_valid::<W, P>(&mut metadata);
             metadata[at].store(value);
             assert!(
-                !passes || is_harmless::<W, P>(&geometry, &metadata, at, bit),
+                !passes || is_harmless::<W>(&geometry, &metadata, at, bit),
                 "bit {bit} of word {at} changed unseen"
             );
             found += usize::from(!passes);
