@@ -3,11 +3,13 @@
 
 mod ascending;
 mod buddy_system_allocator;
+mod frames;
 mod offset_allocator;
 mod tree;
 
 pub use ascending::Ascending;
 pub use buddy_system_allocator::BuddySystemFrames;
+pub use frames::{KernelFrames, PlainFrames, SharedFrames};
 pub use offset_allocator::Offsets;
 pub use tree::{BuddyTree, SharedTree};
 
@@ -73,6 +75,8 @@ impl RangeContestant {
 pub const RANGES: &[RangeContestant] = &[
     RangeContestant::of::<BuddyTree>(),
     RangeContestant::of::<SharedTree>(),
+    RangeContestant::of::<PlainFrames>(),
+    RangeContestant::of::<SharedFrames>(),
     RangeContestant::of::<BuddySystemFrames>(),
     RangeContestant::of::<Offsets>(),
     RangeContestant::of::<Ascending>(),

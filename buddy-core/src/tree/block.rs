@@ -50,6 +50,12 @@ impl Block {
         Self { order: self.order, index: self.index ^ 1 }
     }
 
+    /// The block that this one is a half of.
+    #[inline(always)]
+    pub(super) const fn parent(self) -> Self {
+        Self { order: self.order.up(), index: self.index >> 1 }
+    }
+
     /// The lower half; its buddy is the upper half. The order must not be 0.
     #[inline(always)]
     pub(super) const fn lower_half(self) -> Self {
@@ -66,6 +72,12 @@ impl Block {
     #[inline(always)]
     pub(super) const fn word_number<W: Word>(self) -> usize {
         self.index >> node_shift::<W>()
+    }
+
+    /// Where in that word the node lies.
+    #[inline(always)]
+    pub(super) const fn shift<W: Word>(self) -> u32 {
+        (self.index & ((1 << node_shift::<W>()) - 1)) as u32 * 2
     }
 
     /// Whether this is its parent's upper half.

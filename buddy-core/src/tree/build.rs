@@ -163,9 +163,10 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// Tells trees apart by word width and policy, so that [`Self::attach`] takes only its own.
-    const MAGIC: usize =
-        (0x0b0d_d700 ^ ((Self::DEFERS as usize) << 16) ^ <S::Word as Word>::BITS as usize)
-            & max_value::<S::Word>();
+    const MAGIC: usize = (0x0b0d_d700
+        ^ ((Self::RESTS as usize) << 16 | (Self::DEFERS as usize) << 17)
+        ^ <S::Word as Word>::BITS as usize)
+        & max_value::<S::Word>();
 
     fn fit(storage: &S, range: &Range<usize>) -> Result<Geometry, BuildError> {
         let geometry = Geometry::new::<S::Word>(range)

@@ -1,7 +1,7 @@
 //! Many blocks of one order at once: a word of nodes at a time.
 
 use super::block::Block;
-use super::geometry::record;
+use super::geometry::{record, rests};
 use super::node::{self, FREE, HEAD, NONE};
 use super::order::Order;
 use super::policy::Policy;
@@ -57,13 +57,14 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// Allocates blocks of `order`, at most `most` and at least one, if one is to be had without
     /// settling.
     fn take_some(&self, order: Order, most: usize) -> Option<Group> {
-        if Self::DEFERS {
-            let active = self.record(order)[record::ACTIVE].load();
-            if active != 0 {
-                let group = self.take_from_word(order, active - 1, most);
-                if group.is_some() {
-                    return group;
-                }
+        for _ in 0..rests::WORDS {
+            let active = if Self::RESTS { self.record(order)[record::ACTIVE].load() } else { 0 };
+            let group = active.checked_sub(1).and_then(|at| self.take_from_word(order, at, most));
+            if group.is_some() {
+                return group;
+            }
+            if !self.revive(order) {
+                break;
             }
         }
         while let Some(block) = self.find_near(order) {
@@ -130,7 +131,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// How many orders above `order` to stop splitting an owned block one by one, and fill a word
     /// instead: as many as a word's nodes span, but no more than 1/64 of the range at once.
     pub(super) fn fill_height(&self, block: Block, order: Order) -> u32 {
-        if !Self::DEFERS {
+        if !Self::RESTS {
             return 0;
         }
         let below = block.order().get() - order.get();

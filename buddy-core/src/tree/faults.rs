@@ -2,7 +2,7 @@
 
 extern crate std;
 
-use super::geometry::{Geometry, header, record};
+use super::geometry::{Geometry, header, record, rests};
 use super::{
     AttachError, Eager, Invalid, Kind, Lazy, Order, Plain, Plain32, Policy, Storage, Tree, Word,
 };
@@ -40,7 +40,7 @@ where
 }
 
 /// Whether a change of this bit leaves a tree that is as good as before.
-fn is_harmless<W: Word, P: Policy>(geometry: &Geometry, words: &[W], at: usize, bit: u32) -> bool {
+fn is_harmless<W: Word>(geometry: &Geometry, words: &[W], at: usize, bit: u32) -> bool {
     // Room behind the end may be more or less, where that moves no word.
     if at == header::CAPACITY {
         let changed = words[at].load() ^ (1 << bit);
@@ -65,17 +65,24 @@ fn is_harmless<W: Word, P: Policy>(geometry: &Geometry, words: &[W], at: usize, 
     }
     (0..=geometry.top).any(|order| {
         let record = header::WORDS + order as usize * record::WORDS;
-        if !P::LAZY || at == record + record::ACTIVE {
+        if at == record + record::ACTIVE {
             // Which word is active matters only to what is unmerged or not indexed.
-            return P::LAZY;
+            return true;
         }
         let start = geometry.level_start::<W>(order);
         let nodes = geometry.nodes::<W>(order, start);
-        let active = words[record + record::ACTIVE].load();
-        active != 0 && !nodes.is_top() && {
-            let (number, bits) = (active - 1, W::BITS as usize);
-            at == nodes.summary::<W>().at(number / bits) && bit as usize == number % bits
+        let first = geometry.rests(order);
+        let places = if order < geometry.resting { first..first + rests::WORDS } else { 0..0 };
+        if places.contains(&at) {
+            return true;
         }
+        let resting = words[places].iter().skip(1).chain([&words[record + record::ACTIVE]]);
+        let mut numbers = resting.filter_map(|word| word.load().checked_sub(1));
+        let bits = W::BITS as usize;
+        !nodes.is_top()
+            && numbers.any(|number| {
+                at == nodes.summary::<W>().at(number / bits) && bit as usize == number % bits
+            })
     })
 }
 
@@ -94,7 +101,7 @@ where
             let passes = is_valid::<W, P>(&mut metadata);
             metadata[at].store(value);
             assert!(
-                !passes || is_harmless::<W, P>(&geometry, &metadata, at, bit),
+                !passes || is_harmless::<W>(&geometry, &metadata, at, bit),
                 "bit {bit} of word {at} changed unseen"
             );
             found += usize::from(!passes);

@@ -1,7 +1,7 @@
 //! Where in the metadata everything lies: pure arithmetic on a range of leaves, all `const`.
 //!
 //! ```text
-//! | header | records, one an order | order 0: nodes, summaries | order 1: ... | ... |
+//! | header | records, one an order | rests | order 0: nodes, summaries | order 1: ... | ... |
 //! ```
 //!
 //! Order `k` has a node for every block of `2^k` leaves that the range touches, so its nodes take
@@ -46,9 +46,21 @@ pub(super) mod record {
     pub(in crate::tree) const SUMMARY: usize = 1;
     /// Free blocks of the order.
     pub(in crate::tree) const FREE: usize = 2;
-    /// The number + 1 of the order's active word, or 0 (always, under an eager policy).
+    /// The number + 1 of the order's active word, or 0.
     pub(in crate::tree) const ACTIVE: usize = 3;
     pub(in crate::tree) const WORDS: usize = 4;
+}
+
+/// The words of an order's rests: those that were active before, the last first (`merge.rs`).
+pub(super) mod rests {
+    /// Where the last one lies, from 1 on; 0 at first.
+    pub(in crate::tree) const LAST: usize = 0;
+    /// The last place. In each the number + 1 of a word, or 0.
+    pub(in crate::tree) const PLACES: usize = if cfg!(loom) { 1 } else { 15 };
+    pub(in crate::tree) const WORDS: usize = PLACES + 1;
+    /// A range has `1 << SHARE` times the leaves that the words in an order's rests can stand for,
+    /// or that order has none. Models of a few leaves have some, too.
+    pub(in crate::tree) const SHARE: u32 = if cfg!(loom) { 0 } else { 6 };
 }
 
 /// The extent of a tree in words of a given width.
@@ -60,6 +72,8 @@ pub(super) struct Geometry {
     pub(super) top: u32,
     /// The lowest order whose nodes have no summary; nor have those of all orders above.
     pub(super) single: u32,
+    /// How many orders, from 0 on, have rests.
+    pub(super) resting: u32,
 }
 
 /// Words that are stored side by side: numbers `low..=high`, the first at metadata index `start`.
@@ -111,7 +125,9 @@ impl Geometry {
         while (first.div_ceil(1 << top) + 1) << top > capacity {
             top -= 1;
         }
-        let mut geometry = Self { first, capacity, top, single: 0 };
+        let span = node_shift::<W>() + rests::WORDS.ilog2() + rests::SHARE;
+        let resting = ((capacity - first).ilog2() + 1).saturating_sub(span);
+        let mut geometry = Self { first, capacity, top, single: 0, resting };
         while !geometry.nodes::<W>(geometry.single, 0).is_top() {
             geometry.single += 1;
         }
@@ -127,9 +143,15 @@ impl Geometry {
         Span { start, low: first >> shift, high: last >> shift }
     }
 
+    /// The metadata index of the rests of order `order`.
+    #[inline(always)]
+    pub(super) const fn rests(&self, order: u32) -> usize {
+        header::WORDS + (self.top as usize + 1) * record::WORDS + order as usize * rests::WORDS
+    }
+
     /// The metadata index of the first word of order `order`.
     pub(super) const fn level_start<W: Word>(&self, order: u32) -> usize {
-        let mut at = header::WORDS + (self.top as usize + 1) * record::WORDS;
+        let mut at = self.rests(self.resting);
         let mut below = 0;
         while below < order {
             let mut span = self.nodes::<W>(below, at);

@@ -33,7 +33,12 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     pub(super) fn find_near(&self, order: Order) -> Option<Block> {
         let start = self.start();
         let near = self.find(order, start >> order.get());
-        if start == self.geometry.first { near } else { near.or_else(|| self.find(order, 0)) }
+        let near =
+            if start == self.geometry.first { near } else { near.or_else(|| self.find(order, 0)) };
+        // What is free in an active word need not be indexed.
+        let active = self.active_block(order);
+        let is_first = |active: &Block| near.is_none_or(|indexed| active.index() < indexed.index());
+        active.filter(is_first).or(near)
     }
 
     /// Makes the caller the owner of `block` if it is free, and leaves its node in `state`.
@@ -46,9 +51,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         });
         if let Ok(old) = claimed {
             self.record(block.order())[record::FREE].sub(1);
-            if node::free_nodes::<S::Word>(node::with_state(old, shift, NONE)) == 0 {
-                self.set_summary(block.order(), block.word_number::<S::Word>(), false);
-            }
+            let now = node::with_state(old, shift, NONE);
+            self.note_taken(block.order(), block.word_number::<S::Word>(), now);
         }
         claimed.is_ok()
     }
@@ -176,18 +180,29 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// Brings the summaries above a word of nodes up to date.
-    #[inline]
+    #[inline(always)]
     pub(super) fn set_summary(&self, order: Order, number: usize, has_free: bool) {
-        if order.get() >= self.geometry.single {
-            return;
+        if order.get() < self.geometry.single {
+            let (lowest, bit) = self.lowest_summary(order, number);
+            if (lowest.load() & bit != 0) != has_free {
+                self.change_summary(order, number, has_free);
+            }
         }
+    }
+
+    /// The word of the lowest summary that tells of a word of nodes, and the bit.
+    #[inline(always)]
+    fn lowest_summary(&self, order: Order, number: usize) -> (&S::Word, usize) {
         let bits = <S::Word as Word>::BITS as usize;
         let base = self.record(order)[record::SUMMARY].load();
         let lowest = self.word(base.wrapping_add(number / bits) & max_value::<S::Word>());
-        let bit = 1 << (number % bits);
-        if (lowest.load() & bit != 0) == has_free {
-            return;
-        }
+        (lowest, 1 << (number % bits))
+    }
+
+    #[inline(never)]
+    fn change_summary(&self, order: Order, number: usize, has_free: bool) {
+        let bits = <S::Word as Word>::BITS as usize;
+        let (lowest, bit) = self.lowest_summary(order, number);
         // The first step of `update_summary`, which mostly is the only one.
         let old = if has_free { lowest.set(bit) } else { lowest.clear(bit) };
         let now = node::free_nodes::<S::Word>(self.word_of(order, number).reread()) != 0;

@@ -8,7 +8,7 @@
 //! is thus bounded by one word an order.
 
 use super::block::{Block, Pieces};
-use super::geometry::record;
+use super::geometry::{record, rests};
 use super::node::{self, FREE, HEAD, NONE};
 use super::order::Order;
 use super::policy::Policy;
@@ -30,7 +30,16 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if Self::DEFERS {
             // Upward: what merges may come to rest in the active word of the next order.
             for order in self.orders() {
+                let _transit = self.transit();
                 self.retire(order, self.record(order)[record::ACTIVE].swap(0));
+                while let Some(entry) = self.pop_rest(order) {
+                    self.retire(order, entry);
+                }
+                // Threads that were at it together leave gaps.
+                let rests = self.rests(order).filter(|_| <S::Word as Word>::SHARED);
+                for place in rests.into_iter().flat_map(|rests| &rests[1..]) {
+                    self.retire(order, place.swap(0));
+                }
             }
         }
     }
@@ -44,12 +53,19 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             return false;
         }
         let _transit = self.transit();
+        if !Self::RESTS {
+            let freed = word.update(|old| {
+                let given = node::with_given(old ^ HEAD << shift, shift);
+                node::is_whole::<S::Word>(old, shift).then_some(given)
+            });
+            return freed.map(|old| self.merge_up(block, old)).is_ok();
+        }
         let freed = word.update(|old| {
             node::is_whole::<S::Word>(old, shift).then_some(old ^ ((HEAD ^ FREE) << shift))
         });
         if freed.is_ok() {
             self.count_free(block.order(), 1);
-            self.settle_or_activate(block.order(), block.word_number::<S::Word>());
+            self.activate(block.order(), block.word_number::<S::Word>());
         }
         freed.is_ok()
     }
@@ -63,14 +79,62 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// Gives up an owned block, whose node is `NONE`.
     pub(super) fn insert(&self, block: Block) {
-        self.set_free(block);
-        self.settle_word(block.order(), block.word_number::<S::Word>());
+        if Self::RESTS {
+            self.set_free(block);
+            self.settle_word(block.order(), block.word_number::<S::Word>());
+        } else {
+            let (word, shift) = self.node(block);
+            self.merge_up(block, word.change(|old| node::with_given(old, shift)));
+        }
     }
 
     /// As [`Self::insert`], for a block that is likely to be asked for again.
     pub(super) fn insert_active(&self, block: Block) {
-        self.set_free(block);
-        self.settle_or_activate(block.order(), block.word_number::<S::Word>());
+        if Self::RESTS {
+            self.set_free(block);
+            self.activate(block.order(), block.word_number::<S::Word>());
+        } else {
+            self.insert(block);
+        }
+    }
+
+    /// Goes on with a block that was given up (`node::with_given`) where its word was `old`: merges it
+    /// with its buddy and gives up the parent, while the buddy is free. One change of one word an order.
+    fn merge_up(&self, mut block: Block, mut old: usize) {
+        loop {
+            let (order, number) = (block.order(), block.word_number::<S::Word>());
+            let shift = block.shift::<S::Word>();
+            if !node::has_free_buddy(old, shift) {
+                self.count_free(order, 1);
+                return self.offer(order, number);
+            }
+            let record = self.record(order);
+            record[record::FREE].sub(1);
+            self.note_taken(order, number, node::without_pair(old, shift));
+            block = block.parent();
+            let (word, shift) = self.node(block);
+            old = word.change(|old| node::with_given(old, shift));
+        }
+    }
+
+    /// A block was taken from a word that is `now` of it.
+    #[inline(always)]
+    pub(super) fn note_taken(&self, order: Order, number: usize, now: usize) {
+        // The bit of an active word may be either.
+        let is_active = Self::DEFERS && self.record(order)[record::ACTIVE].load() == number + 1;
+        if !is_active && node::free_nodes::<S::Word>(now) == 0 {
+            self.set_summary(order, number, false);
+        }
+    }
+
+    /// Makes a word findable in which a block was freed that cannot merge.
+    #[inline(always)]
+    fn offer(&self, order: Order, number: usize) {
+        if self.defers(order) {
+            self.activate(order, number);
+        } else {
+            self.set_summary(order, number, true);
+        }
     }
 
     /// Marks an owned block, whose node is `NONE`, as free.
@@ -81,21 +145,11 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.count_free(block.order(), 1);
     }
 
-    /// Blocks of a word were freed: merges them, or leaves them in the active word.
-    #[inline(always)]
-    pub(super) fn settle_or_activate(&self, order: Order, number: usize) {
-        if Self::DEFERS {
-            self.activate(order, number);
-        } else {
-            self.settle_word(order, number);
-        }
-    }
-
     /// Makes a block findable whose word got it as part of a split, so that nothing can merge: the
     /// word becomes the active one if there is none.
     #[inline]
     pub(super) fn publish(&self, order: Order, number: usize) {
-        if Self::DEFERS {
+        if self.defers(order) {
             let active = &self.record(order)[record::ACTIVE];
             let other = match active.load() {
                 0 => active.update(|old| (old == 0).then_some(number + 1)).is_err(),
@@ -108,20 +162,77 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.set_summary(order, number, true);
     }
 
-    /// Makes a word the active one of its order.
+    /// Makes a word the active one of its order; the one that was goes to the order's rests.
     #[inline(always)]
     pub(super) fn activate(&self, order: Order, number: usize) {
         let active = &self.record(order)[record::ACTIVE];
         if active.load() != number + 1 {
-            self.retire(order, active.swap(number + 1));
+            let _transit = self.transit();
+            let entry = active.swap(number + 1);
+            if entry != 0 {
+                self.put_to_rest(order, entry);
+            }
         }
     }
 
-    /// Does what was put off while a word was active; `entry` is its number + 1, or 0.
+    /// Keeps what is free in a word that was active for later; `entry` is its number + 1. The caller is
+    /// in transit.
+    #[inline(always)]
+    fn put_to_rest(&self, order: Order, entry: usize) {
+        if self.is_empty(order, entry - 1) {
+            return self.let_go(order, entry);
+        }
+        let Some(rests) = self.rests(order) else { return self.retire(order, entry) };
+        let last = rests[rests::LAST].load();
+        let place = if last < rests::PLACES { last + 1 } else { 1 };
+        rests[rests::LAST].store(place);
+        // The oldest, if all places are taken.
+        let oldest = rests[place].swap(entry);
+        if oldest != 0 {
+            self.retire(order, oldest);
+        }
+    }
+
+    /// The words that were active, of orders that keep them.
+    #[inline(always)]
+    pub(super) fn rests(&self, order: Order) -> Option<&[S::Word; rests::WORDS]> {
+        if !Self::RESTS || order.get() >= self.geometry.resting {
+            return None;
+        }
+        self.words().get(self.geometry.rests(order.get())..)?.first_chunk()
+    }
+
+    /// Takes the last word from an order's rests: its number + 1. The caller is in transit.
+    #[inline]
+    fn pop_rest(&self, order: Order) -> Option<usize> {
+        let rests = self.rests(order)?;
+        let last = rests[rests::LAST].load();
+        let place = rests.get(last).filter(|place| last != 0 && place.load() != 0)?;
+        let entry = place.swap(0);
+        rests[rests::LAST].store(if last > 1 { last - 1 } else { rests::PLACES });
+        (entry != 0).then_some(entry)
+    }
+
+    /// As [`Self::retire`], of a word that was seen to have nothing free.
+    #[inline(always)]
+    fn let_go(&self, order: Order, entry: usize) {
+        if <S::Word as Word>::SHARED {
+            self.retire(order, entry);
+        } else {
+            self.set_summary(order, entry - 1, false);
+        }
+    }
+
+    #[inline(always)]
+    fn is_empty(&self, order: Order, number: usize) -> bool {
+        node::free_nodes::<S::Word>(self.word_of(order, number).load()) == 0
+    }
+
+    /// Does what was put off while a word was active or at rest; `entry` is its number + 1, or 0. The
+    /// caller is in transit.
     #[inline(never)]
     fn retire(&self, order: Order, entry: usize) {
         if entry != 0 {
-            let _transit = self.transit();
             // Whoever frees into the word from now on sees that it is not active any more; whoever
             // did before is seen by the next read.
             self.word_of(order, entry - 1).reread();
@@ -133,7 +244,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// and brings the summaries up to date: at most one word an order.
     fn settle_word(&self, mut order: Order, mut number: usize) {
         loop {
-            if Self::DEFERS && self.record(order)[record::ACTIVE].load() == number + 1 {
+            if Self::RESTS && self.record(order)[record::ACTIVE].load() == number + 1 {
                 return;
             }
             let word = self.word_of(order, number);
@@ -162,14 +273,67 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
     }
 
+    /// Takes a free block from the active word of `order`, or the next at rest that has one, and leaves
+    /// its node in `state`.
+    pub(super) fn take_resting(&self, order: Order, state: usize) -> Option<Taken<'_, S>> {
+        self.take_active(order, state).or_else(|| self.take_rest(order, state))
+    }
+
+    /// As [`Self::take_resting`], where the active word has nothing.
+    #[inline]
+    pub(super) fn take_rest(&self, order: Order, state: usize) -> Option<Taken<'_, S>> {
+        for _ in 0..rests::WORDS {
+            if !self.revive(order) {
+                break;
+            }
+            let taken = self.take_active(order, state);
+            if taken.is_some() {
+                return taken;
+            }
+        }
+        None
+    }
+
+    /// The first free block in the active word, where nothing rests there.
+    #[inline]
+    pub(super) fn active_block(&self, order: Order) -> Option<Block> {
+        if !Self::DEFERS || Self::RESTS {
+            return None;
+        }
+        let number = self.record(order)[record::ACTIVE].load().checked_sub(1)?;
+        let free = node::free_nodes::<S::Word>(self.word_of(order, number).load());
+        let first = (number << node_shift::<S::Word>()) + free.trailing_zeros() as usize / 2;
+        (free != 0).then_some(Block::new(order, first))
+    }
+
+    /// Makes the last word of an order's rests the active one; says whether there was one.
+    pub(super) fn revive(&self, order: Order) -> bool {
+        // Nobody is in transit who finds nothing.
+        if <S::Word as Word>::SHARED {
+            let last = self.rests(order).and_then(|rests| rests.get(rests[rests::LAST].load()));
+            if last.is_none_or(|last| last.load() == 0) {
+                return false;
+            }
+        }
+        let _transit = self.transit();
+        let Some(entry) = self.pop_rest(order) else { return false };
+        let emptied = self.record(order)[record::ACTIVE].swap(entry);
+        if emptied != 0 {
+            self.let_go(order, emptied);
+        }
+        true
+    }
+
     /// Takes a free block from the active word of `order` and leaves its node in `state`.
     #[inline(always)]
     pub(super) fn take_active(&self, order: Order, state: usize) -> Option<Taken<'_, S>> {
         if !Self::DEFERS {
             return None;
         }
-        let active = self.record(order)[record::ACTIVE].load();
-        if active == 0 {
+        let record = self.record(order);
+        let active = record[record::ACTIVE].load();
+        // Where nothing rests, the lowest block is taken: here it is the only one, if it is here.
+        if active == 0 || !Self::RESTS && record[record::FREE].load() != 1 {
             return None;
         }
         let transit = (state == NONE).then(|| self.transit());

@@ -13,9 +13,10 @@
 //!   marked `HEAD`, the others `CONT`, and behind every piece but the last the node of the same
 //!   order is `CONT` too. No other node of its leaves is set. A reserved block of order `k > 0` is
 //!   `HEAD`, `CONT` in its two halves, a reserved leaf sets nothing.
-//! - **T4** A summary bit is set exactly if the word it stands for has something to offer. The bit
-//!   of an order's active word ([`Lazy`] only) may be either.
-//! - **T5** Two buddies are both free only if their word is their order's active word.
+//! - **T4** A summary bit is set exactly if the word it stands for has something to offer. The bit of
+//!   an order's active word, or of one that was active and rests, may be either.
+//! - **T5** Two buddies are both free only if their word is their order's active word, or rests
+//!   ([`Lazy`] only).
 //! - **T6** The counters agree with the nodes.
 //! - **T7** A word of nodes with a slab's tag (`slab.rs`) stands for a block that is nobody's but its
 //!   slots' holders': no node of its leaves is set.
@@ -72,7 +73,6 @@ use node::{FREE, HEAD, NONE};
 pub(crate) use slab::{Slab, SlabKind};
 use transit::Transit;
 pub(crate) use word::max_value;
-use word::node_shift;
 
 /// A buddy allocator over a range of leaf numbers.
 ///
@@ -185,9 +185,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// The word that holds the block's node, and where in it.
     #[inline(always)]
     fn node(&self, block: Block) -> (&S::Word, u32) {
-        let shift = node_shift::<S::Word>();
-        let within = (block.index() & ((1 << shift) - 1)) as u32;
-        (self.word_of(block.order(), block.index() >> shift), within * 2)
+        let word = self.word_of(block.order(), block.word_number::<S::Word>());
+        (word, block.shift::<S::Word>())
     }
 
     /// The block's state.
@@ -202,9 +201,19 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.header()[header::END].load()
     }
 
-    /// Whether freed blocks may wait in active words. Not with several CPUs, which would all want the
-    /// same word.
-    const DEFERS: bool = P::LAZY && P::CPUS <= 1;
+    /// Whether freed blocks may wait unmerged in active words. Not with several CPUs, which would all
+    /// want the same word.
+    const RESTS: bool = P::LAZY && P::CPUS <= 1;
+
+    /// Whether orders have active words at all. Where nothing rests there, they only spare changes of
+    /// summaries, which is not worth the contention of threads.
+    const DEFERS: bool = Self::RESTS || P::CPUS <= 1 && !<S::Word as Word>::SHARED;
+
+    /// Whether the order has an active word. Where nothing rests, none without summaries has.
+    #[inline(always)]
+    fn defers(&self, order: Order) -> bool {
+        Self::RESTS || Self::DEFERS && order.get() < self.geometry.single
+    }
 
     /// The leaf from which the calling CPU searches.
     #[inline(always)]
@@ -222,10 +231,14 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     #[inline(always)]
     fn count_used(&self, leaves: usize, blocks: usize) {
-        let used = self.header()[header::USED].add(leaves);
-        // A block that another thread frees may count twice for a moment.
-        self.header()[header::PEAK].raise(used.min(self.end() - self.geometry.first));
-        self.header()[header::BLOCKS].add(blocks);
+        let header = self.header();
+        let mut used = header[header::USED].add(leaves);
+        if <S::Word as Word>::SHARED {
+            // A block that another thread frees may count twice for a moment.
+            used = used.min(self.end() - self.geometry.first);
+        }
+        header[header::PEAK].raise(used);
+        header[header::BLOCKS].add(blocks);
     }
 
     #[inline(always)]
@@ -335,7 +348,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     #[inline(never)]
     fn obtain_slow(&self, order: Order, state: usize) -> Option<Taken<'_, S>> {
         // Refuse only once everything that was left unmerged is merged.
-        self.take_or_split(order, state)
+        self.take_rest(order, state)
+            .or_else(|| self.take_or_split(order, state))
             .or_else(|| self.insist(0, || self.take_or_split(order, state).ok_or(())).ok())
     }
 
@@ -345,13 +359,17 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         while candidates != 0 {
             let found = Order::new(candidates.trailing_zeros())?;
             candidates &= candidates - 1;
+            if self.record(found)[record::FREE].load() == 0 {
+                self.forget_order(found);
+                continue;
+            }
             let found_state = if found == order { state } else { NONE };
             let taken = self
-                .take_active(found, found_state)
+                .take_resting(found, found_state)
                 .or_else(|| self.take_indexed(found, found_state));
             match taken {
                 Some(taken) if found == order => {
-                    if Self::DEFERS {
+                    if Self::RESTS {
                         self.activate(order, taken.block.word_number::<S::Word>());
                     }
                     return Some(taken);

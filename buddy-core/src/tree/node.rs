@@ -61,6 +61,26 @@ pub(super) const fn with_state(word: usize, shift: u32, state: usize) -> usize {
     (word & !(NODE << shift)) | (state << shift)
 }
 
+/// Whether the buddy of the node at `shift` is free; of a node whose leaves are the caller's, so that the
+/// word is no slab's.
+#[inline(always)]
+pub(super) const fn has_free_buddy(word: usize, shift: u32) -> bool {
+    word >> (shift ^ 2) & NODE == FREE
+}
+
+/// The word without the node at `shift` and its buddy.
+#[inline(always)]
+pub(super) const fn without_pair(word: usize, shift: u32) -> usize {
+    word & !((NODE << 2 | NODE) << (shift & !2))
+}
+
+/// The word once the block at `shift`, whose node says `NONE`, is given up: it is free, or, if its
+/// buddy is, both are the halves of a block that is the caller's.
+#[inline(always)]
+pub(super) const fn with_given(word: usize, shift: u32) -> usize {
+    if has_free_buddy(word, shift) { without_pair(word, shift) } else { word | FREE << shift }
+}
+
 /// The lower bit of every free node of the word.
 #[inline(always)]
 pub(super) const fn free_nodes<W: Word>(word: usize) -> usize {

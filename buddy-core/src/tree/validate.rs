@@ -3,7 +3,7 @@
 use super::Tree;
 use super::block::{Block, Pieces};
 use super::extent::{Extent, Kind};
-use super::geometry::{header, record};
+use super::geometry::{header, record, rests};
 use super::node::{self, CONT, FREE, HEAD};
 use super::order::Order;
 use super::policy::Policy;
@@ -58,7 +58,7 @@ pub enum Invalid {
         /// The order.
         order: Order,
     },
-    /// The active word of an order is none of its words.
+    /// The active word of an order, or one at rest, is none of its words.
     #[error("the active word of order {order}, {number}, is none of its words")]
     Active {
         /// The order.
@@ -229,16 +229,12 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         Ok(())
     }
 
-    /// Every free block is merged and can be found, or lies in the active word.
+    /// Every free block is merged and can be found, or lies in the active word or one at rest.
     fn check_free_nodes(&self, order: Order) -> Result<(), Invalid> {
         let bits = <S::Word as Word>::BITS as usize;
         let nodes = self.nodes(order);
         let summary = nodes.summary::<S::Word>();
-        let active = self.record(order)[record::ACTIVE].load();
-        let may_be = Self::DEFERS && (nodes.low + 1..=nodes.high + 1).contains(&active);
-        if active != 0 && !may_be {
-            return Err(Invalid::Active { order, number: active - 1 });
-        }
+        let deferred = self.deferred(order)?;
         for number in nodes.low..=nodes.high {
             let word = self.word(nodes.at(number)).load();
             let leaf = |free: usize| {
@@ -246,13 +242,14 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                     (number << node_shift::<S::Word>()) + free.trailing_zeros() as usize / 2;
                 Block::new(order, index).first()
             };
-            if active == number + 1 {
+            let is_deferred = deferred.contains(&(number + 1));
+            if is_deferred && Self::RESTS {
                 continue;
             }
             let is_indexed = nodes.is_top()
                 || self.word(summary.at(number / bits)).load() >> (number % bits) & 1 == 1;
             let free = node::free_nodes::<S::Word>(word);
-            if free != 0 && !is_indexed {
+            if free != 0 && !is_indexed && !is_deferred {
                 return Err(Invalid::Unreachable { order, leaf: leaf(free) });
             }
             if node::free_pairs::<S::Word>(word) != 0 {
@@ -265,10 +262,34 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         Ok(())
     }
 
-    /// A summary bit is set exactly if the word that it stands for is not empty; the active word's
-    /// bit may be either.
+    /// The number + 1 of each word of which what is free need not be merged or found: the active one, and
+    /// those at rest. 0 stands for none.
+    fn deferred(&self, order: Order) -> Result<[usize; rests::WORDS], Invalid> {
+        let nodes = self.nodes(order);
+        let mut words = [0; rests::WORDS];
+        words[rests::LAST] = self.record(order)[record::ACTIVE].load();
+        if let Some(rests) = self.rests(order) {
+            let last = rests[rests::LAST].load();
+            if last > rests::PLACES {
+                return Err(Invalid::Active { order, number: last });
+            }
+            for (word, place) in words[1..].iter_mut().zip(&rests[1..]) {
+                *word = place.load();
+            }
+        }
+        let may_be =
+            |word: usize| self.defers(order) && (nodes.low..=nodes.high).contains(&(word - 1));
+        match words.iter().find(|&&word| word != 0 && !may_be(word)) {
+            Some(word) => Err(Invalid::Active { order, number: word - 1 }),
+            None => Ok(words),
+        }
+    }
+
+    /// A summary bit is set exactly if the word that it stands for is not empty; the bit of an active
+    /// word, or one at rest, may be either.
     fn check_summaries(&self, order: Order) -> Result<(), Invalid> {
         let bits = <S::Word as Word>::BITS as usize;
+        let deferred = self.deferred(order)?;
         let (mut words, mut are_nodes) = (self.nodes(order), true);
         while !words.is_top() {
             let above = words.summary::<S::Word>();
@@ -278,10 +299,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 let word = if is_stored { self.word(words.at(number)).load() } else { 0 };
                 let has_some =
                     if are_nodes { node::free_nodes::<S::Word>(word) != 0 } else { word != 0 };
-                let is_active = Self::DEFERS
-                    && are_nodes
-                    && self.record(order)[record::ACTIVE].load() == number + 1;
-                if (bit == 1) != has_some && !is_active {
+                let is_deferred = are_nodes && deferred.contains(&(number + 1));
+                if (bit == 1) != has_some && !is_deferred {
                     return Err(Invalid::Summary { order });
                 }
             }

@@ -37,6 +37,12 @@ pub trait Word: Default + sealed::Sealed {
     /// Changes the word unless `change` says `None`; returns what it held before, `Err` if unchanged.
     #[doc(hidden)]
     fn update(&self, change: impl FnMut(usize) -> Option<usize>) -> Result<usize, usize>;
+    /// Changes the word; returns what it held before.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn change(&self, change: impl Fn(usize) -> usize) -> usize {
+        self.update(|old| Some(change(old))).unwrap_or_else(|old| old)
+    }
     /// Adds to a counter and returns the new value.
     #[doc(hidden)]
     fn add(&self, count: usize) -> usize;

@@ -107,9 +107,11 @@ impl Drop for Trail<'_> {
 fn peak_word<W: Word>() -> usize {
     let storage = storage::<W>(&(0..1));
     let subject = Subject::<W, Eager>::new(&storage, 0..1);
+    subject.tree.settle();
     let before: Vec<usize> = subject.words().collect();
     let block = subject.tree.allocate(Order::MIN).unwrap();
     subject.tree.free(block).unwrap();
+    subject.tree.settle();
     let changed: Vec<usize> = subject.words().zip(before).map(|(new, old)| new ^ old).collect();
     assert_eq!(changed.iter().filter(|change| **change != 0).count(), 1);
     changed.iter().position(|change| *change != 0).unwrap()

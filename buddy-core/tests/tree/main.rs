@@ -78,5 +78,6 @@ mod misuse;
 mod model;
 mod oracle;
 mod properties;
+mod rests;
 mod subject;
 mod threads;
