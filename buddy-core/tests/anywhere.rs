@@ -130,11 +130,11 @@ fn a_packed_block_has_its_alignment() {
 }
 
 #[test]
-fn pages_are_packed_once_some_of_the_heap_is_in_use() {
+fn pages_are_packed_side_by_side() {
     let page = Layout::from_size_align(4368, 8).unwrap();
     for (count, bytes) in [(180, 1 << 20), (700, 4 << 20)] {
         let mut memory: Box<[MaybeUninit<u8>]> = Box::new_uninit_slice(bytes);
-        let heap: Heap<&mut [Plain], 16, Eager> = Heap::from_region(&mut memory).unwrap();
+        let heap: Heap<&mut [Plain], 16, Tight> = Heap::from_region(&mut memory).unwrap();
         let held = core::iter::from_fn(|| heap.allocate(page).ok()).count();
         assert!(held >= count, "{held} in {bytes} bytes");
         heap.validate().unwrap();

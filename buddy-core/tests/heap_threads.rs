@@ -1,7 +1,7 @@
 //! A heap over atomic words, shared by threads without a lock: nothing overlaps, nothing is lost, and
 //! nobody is refused while there is memory.
 
-use buddy_core::{Atomic, Eager, Heap, Lazy, Policy, Tight};
+use buddy_core::{Atomic, Eager, Heap, Lazy, Policy};
 use std::alloc::Layout;
 use std::cell::Cell;
 use std::mem::MaybeUninit;
@@ -176,7 +176,6 @@ fn nothing_overlaps_and_nothing_is_lost() {
         nothing_overlaps::<PerThread>(bytes);
         nothing_overlaps::<Lazy>(bytes);
         nothing_overlaps::<Eager>(bytes);
-        nothing_overlaps::<Tight>(bytes);
         nothing_overlaps::<Fine>(bytes);
     }
 }

@@ -2,14 +2,14 @@
 
 use super::{Allocator, Peer};
 use crate::arena::Region;
-use buddy_core::tree::{Eager, Lazy, Policy};
+use buddy_core::tree::{Eager, Lazy, Policy, Tight};
 use buddy_core::{Heap, Plain};
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
 const MIN_BLOCK: usize = 16;
 
-/// The heap for one thread, with either policy.
+/// The heap for one thread, with one of the policies.
 #[derive(Debug)]
 pub struct Buddy<P: Policy>(Heap<&'static mut [Plain], MIN_BLOCK, P>);
 
@@ -25,6 +25,10 @@ impl Named for Lazy {
 
 impl Named for Eager {
     const NAME: &'static str = "buddy-eager";
+}
+
+impl Named for Tight {
+    const NAME: &'static str = "buddy-tight";
 }
 
 impl<P: Named> Peer for Buddy<P> {

@@ -10,7 +10,7 @@ use crate::checked::Check;
 use crate::meter::{Limit, Pass};
 use crate::passes;
 use crate::workloads::Work;
-use buddy_core::tree::{Eager, Lazy};
+use buddy_core::tree::{Eager, Lazy, Tight};
 use std::alloc::System;
 use std::time::Duration;
 
@@ -69,6 +69,7 @@ impl Contestant {
 pub const ROSTER: &[Contestant] = &[
     Contestant::of::<Buddy<Lazy>>(),
     Contestant::of::<Buddy<Eager>>(),
+    Contestant::of::<Buddy<Tight>>(),
     Contestant::of::<BuddySystem>(),
     Contestant::of::<BuddyAlloc>(),
     Contestant::of::<WithFastPath>(),

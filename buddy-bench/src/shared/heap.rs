@@ -3,16 +3,16 @@
 use super::SharedPeer;
 use crate::arena::Region;
 use crate::peers::{Buddy, Memory, Peer};
-use buddy_core::tree::Lazy;
+use buddy_core::tree::{Lazy, Policy};
 use buddy_core::{Atomic, Heap};
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
-/// The heap for many threads.
+/// The heap for many threads, kept apart as the policy says.
 #[derive(Debug)]
-pub struct SharedBuddy(Heap<&'static mut [Atomic], 16>);
+pub struct SharedBuddy<P: Policy>(Heap<&'static mut [Atomic], 16, P>);
 
-impl SharedPeer for SharedBuddy {
+impl<P: Policy> SharedPeer for SharedBuddy<P> {
     const PACKAGE: &'static str = Buddy::<Lazy>::PACKAGE;
     const MEMORY: Memory = Memory::Fixed;
 

@@ -16,6 +16,7 @@ use crate::peers::{
 };
 use crate::workloads::Exchange;
 use buddy_core::tree::Lazy;
+use buddy_global::PerThread;
 use std::alloc::{Layout, System};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
@@ -92,9 +93,13 @@ impl SharedContestant {
 type SpinLocked<P> = Locked<Spin<P>>;
 type MutexLocked<P> = Locked<Mutex<P>>;
 
+/// Threads are spread over so many lanes: twice as many as a small machine has cores.
+const LANES: usize = 4;
+
 /// All of them; the first is the one that is compared with the others.
 pub const SHARED: &[SharedContestant] = &[
-    SharedContestant::of::<SharedBuddy>("buddy"),
+    SharedContestant::of::<SharedBuddy<PerThread<LANES>>>("buddy"),
+    SharedContestant::of::<SharedBuddy<Lazy>>("buddy-one-lane"),
     SharedContestant::of::<SpinLocked<Buddy<Lazy>>>("buddy-spin"),
     SharedContestant::of::<MutexLocked<Buddy<Lazy>>>("buddy-mutex"),
     SharedContestant::of::<SpinLocked<BuddySystem>>("buddy_system-spin"),

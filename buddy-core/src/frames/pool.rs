@@ -82,7 +82,8 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
     fn take_supplied(&self, frames: usize) -> Option<usize> {
         let (supply, class) = (self.supply(), Self::class(frames)?);
         let taken = supply.take(class).or_else(|| supply.take_marked(class));
-        taken.or_else(|| Some(supply.raise(class)?.first))
+        let taken = taken.or_else(|| Some(supply.raise(class)?.first));
+        taken.or_else(|| supply.take_others(class))
     }
 
     /// Allocates a block of an order.

@@ -168,30 +168,34 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             unsafe { self.deallocate(ptr, old) }?;
             return Ok(dangling(new));
         }
+        let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) else {
+            return Err(self.why_not(ptr, old).into());
+        };
+        let (old_class, new_class) = (Self::class(old), Self::class(new));
+        let Some(place) = self.supply(tree).find(first, old_class) else {
+            return Err(self.why_not(ptr, old).into());
+        };
+        let resize_here = || {
+            let is_aligned = ptr.addr().get() & (new.align() - 1) == 0;
+            let is_resized =
+                is_aligned && self.resize_leaves(tree, first, old_class, new_class, place)?;
+            let block = NonNull::slice_from_raw_parts(ptr, new_class.leaves * MIN_BLOCK);
+            Ok(is_resized.then_some(block))
+        };
+        let not_there = |NoBlock| self.why_not(ptr, old);
         // A slot of a slab that shrinks is better moved: where it is, it would cost its slab.
-        let is_slot = Self::class(new).leaves < Self::class(old).leaves && self.is_slot(ptr, old);
-        if !is_slot {
-            // SAFETY: the caller does not use the old block any more, if this succeeds.
-            if let Some(resized) = unsafe { self.resize_in_place(ptr, old, new) }? {
+        let is_better_moved = place == Place::Slab && new_class.leaves < old_class.leaves;
+        if !is_better_moved {
+            if let Some(resized) = resize_here().map_err(not_there)? {
                 return Ok(resized);
             }
         }
         // SAFETY: a block for `old` starts at `ptr`, and the caller does not use it any more.
         let moved = unsafe { self.relocate(ptr, old, new) };
-        if let (true, Err(refusal)) = (is_slot, &moved) {
-            let refusal = *refusal;
-            // SAFETY: as above; it was not moved.
-            return unsafe { self.resize_in_place(ptr, old, new) }?.ok_or(refusal);
+        match moved {
+            Err(refusal) if is_better_moved => resize_here().map_err(not_there)?.ok_or(refusal),
+            moved => moved,
         }
-        moved
-    }
-
-    /// Whether the block at `ptr` is a slot of a slab.
-    fn is_slot(&self, ptr: NonNull<u8>, old: Layout) -> bool {
-        let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) else {
-            return false;
-        };
-        self.supply(tree).find(first, Self::class(old)) == Some(Place::Slab)
     }
 
     /// Resizes a block without moving it; whether there was room.
@@ -208,7 +212,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             return Ok(true);
         }
         // Behind a slot is another.
-        if new.leaves > old.leaves && (place == Place::Slab || !tree.is_free_at(first + old.leaves))
+        if new.leaves > old.leaves
+            && (place == Place::Slab || !tree.is_free_behind(first + old.leaves))
         {
             return Ok(false);
         }

@@ -3,11 +3,8 @@
 use super::Heap;
 use crate::class::Class;
 use crate::supply::Supply;
-use crate::tree::{Policy, Storage, Tree, Word};
+use crate::tree::{Policy, Storage, Tree};
 use core::sync::atomic::Ordering::Relaxed;
-
-/// Smaller blocks are packed only where the policy says so.
-const PACKED_LEAVES: usize = 16;
 
 impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     Heap<S, MIN_BLOCK, P, REGIONS>
@@ -51,6 +48,9 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
                 self.hand_out(tree, &supplied.fresh);
                 return Some(supplied.first);
             }
+            if let Some(first) = self.supply(tree).take_others(class) {
+                return Some(first);
+            }
         }
         let first = self.take_large(tree, class, align)?;
         self.hand_out(tree, &(first..first + class.leaves));
@@ -76,7 +76,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         align: usize,
         is_natural: bool,
     ) -> Option<usize> {
-        if Self::is_packed(tree, leaves) && align <= self.natural.load(Relaxed).max(MIN_BLOCK) {
+        if P::PACKED && align <= self.natural.load(Relaxed).max(MIN_BLOCK) {
             if let Some(first) = tree.try_packed(leaves, (align / MIN_BLOCK).max(1)) {
                 return Some(first);
             }
@@ -86,13 +86,6 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         }
         let taken = if is_natural { tree.try_exact(leaves) } else { None };
         taken.or_else(|| self.allocate_aligned(tree, leaves, align))
-    }
-
-    /// Whether a block is placed where little is left over.
-    fn is_packed(tree: &Tree<S, P>, leaves: usize) -> bool {
-        // Where others may be halfway through a free, a gap may seem to begin in the middle of a block.
-        let by_size = leaves >= PACKED_LEAVES && !<S::Word as Word>::SHARED;
-        P::PACKED || by_size && tree.free_leaves() < tree.range().len() / 8 * 7
     }
 
     /// Gives back a block that turned out not to be aligned, because a region was added whose numbers

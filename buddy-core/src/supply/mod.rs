@@ -136,14 +136,15 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         if class.index >= self.shape.classes {
             return None;
         }
-        let at = self.shape.record(class.index);
+        // With several lanes what follows a record is not its own, but there: the next, and the hints.
+        let at = self.shape.record::<P>(class.index);
         Some(Record(self.words().get(at..at + record::WORDS)?.first_chunk()?))
     }
 
     /// The lane of the calling CPU.
     #[inline(always)]
-    fn lane(self) -> usize {
-        if P::CPUS <= 1 { 0 } else { P::cpu() % P::CPUS % self.shape.lanes }
+    fn lane() -> usize {
+        if P::CPUS <= 1 { 0 } else { P::cpu() % Shape::lanes::<P>() }
     }
 
     /// The place of the slab that the lane takes slots of a class from: the metadata index of its word.
@@ -152,7 +153,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         if P::CPUS <= 1 {
             Some(&record.0[record::HINT])
         } else {
-            self.words().get(self.shape.hint(class.index, lane))
+            self.words().get(self.shape.hint::<P>(class.index, lane))
         }
     }
 
@@ -192,7 +193,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
                 return Some(slot.first);
             }
         }
-        let at = self.hint(&record, class, self.lane())?.load();
+        let at = self.hint(&record, class, Self::lane())?.load();
         let old = Self::take_from(self.words().get(at)?, record.tag())?;
         let number = Self::number(&record, at);
         Some(Self::first_leaf(class, number) + old.trailing_zeros() as usize * class.leaves)
@@ -278,57 +279,57 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         class.leaves <= SMALL_BLOCK.max(self.tree.free_leaves() / FREE_FOR_A_SMALL_BLOCK)
     }
 
-    /// Takes a block of the class from any slab: its first leaf.
+    /// Takes a block of the class from any slab, or, with several CPUs, from any where the calling one
+    /// searches the tree: its first leaf.
     #[inline(never)]
     pub(crate) fn take_marked(self, class: Class) -> Option<usize> {
         let record = self.record(class)?;
         if P::CPUS <= 1 {
-            return self.take_behind(class, &record, 0, false);
+            return self.take_behind(class, &record, 0..usize::MAX);
         }
-        // First from where the lane is, and none that another lane takes from.
-        let hint = self.hint(&record, class, self.lane())?.load();
-        let near = if hint == 0 { self.start(class) } else { Self::number(&record, hint) };
-        let taken = self.take_behind(class, &record, near, true);
-        taken.or_else(|| self.take_behind(class, &record, 0, false))
+        let own = self.tree.own();
+        let shift = class.natural + Tree::<S, P>::SLAB_HEIGHT;
+        self.take_behind(class, &record, own.start >> shift..own.end.div_ceil(1 << shift))
     }
 
-    /// The number of the slab, or what may become one, from where the calling CPU searches the tree.
-    fn start(self, class: Class) -> usize {
-        self.tree.start() >> (class.natural + Tree::<S, P>::SLAB_HEIGHT)
+    /// With several CPUs: takes a block of the class from any slab at all.
+    pub(crate) fn take_others(self, class: Class) -> Option<usize> {
+        let record = self.record(class).filter(|_| P::CPUS > 1)?;
+        self.take_behind(class, &record, 0..usize::MAX)
     }
 
-    /// Takes a slot of the first slab that has one, from number `from` on; of none that is the hint of a
-    /// lane, if `is_polite`.
+    /// Takes a slot of the first slab that has one, of those with these numbers.
     fn take_behind(
         self,
         class: Class,
         record: &Record<'t, S::Word>,
-        mut from: usize,
-        is_polite: bool,
+        slabs: Range<usize>,
     ) -> Option<usize> {
         let (kind, marks) = (record.kind(class), record.at(record::MARKS));
         loop {
-            from = self.tree.find_slab(&kind, marks, from)?;
-            let at = Self::place(record, from);
-            if is_polite && self.is_hint(class, record, at) {
-                from += 1;
-                continue;
+            let slab = self.tree.find_slab(&kind, marks, slabs.start)?;
+            if slab >= slabs.end {
+                return None;
             }
+            let at = Self::place(record, slab);
             // `None` if others were faster.
             if let Some(old) = Self::take_from(self.words().get(at)?, kind.tag) {
-                self.hint(record, class, self.lane())?.store(at);
+                self.hint(record, class, Self::lane())?.store(at);
                 if old == kind.tag | kind.slots {
                     let _ = record.0[record::KEPT].update(|kept| kept.checked_sub(1));
                 }
+                if Self::STACKS && old & old.wrapping_sub(1) == kind.tag {
+                    self.tree.withdraw_slab(&kind, marks, slab);
+                }
                 let slot = old.trailing_zeros() as usize;
-                return Some(Self::first_leaf(class, from) + slot * class.leaves);
+                return Some(Self::first_leaf(class, slab) + slot * class.leaves);
             }
         }
     }
 
     /// Whether a lane takes from the slab with its word there.
     fn is_hint(self, class: Class, record: &Record<'t, S::Word>, at: usize) -> bool {
-        let mut hints = (0..self.shape.lanes).filter_map(|lane| self.hint(record, class, lane));
+        let mut hints = (0..Shape::lanes::<P>()).filter_map(|lane| self.hint(record, class, lane));
         hints.any(|hint| hint.load() == at)
     }
 
@@ -345,7 +346,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     fn raise_for(self, class: Class, record: &Record<'t, S::Word>) -> Option<Supplied> {
         let kind = record.kind(class);
         let (number, _transit) = self.tree.raise_slab(&kind)?;
-        self.hint(record, class, self.lane())?.store(Self::place(record, number));
+        self.hint(record, class, Self::lane())?.store(Self::place(record, number));
         self.mark(&kind, record, number);
         let first = Self::first_leaf(class, number);
         Some(Supplied { first, fresh: first..first + kind.leaves * kind.count() })
@@ -495,7 +496,6 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
 
     /// The slabs of a class with a free slot, the lowest first: their numbers.
     fn marked(self, class: Class, record: &Record<'t, S::Word>) -> impl Iterator<Item = usize> {
-        self.unstack(class, record);
         let (kind, marks, mut from) = (record.kind(class), record.at(record::MARKS), 0);
         core::iter::from_fn(move || {
             let number = self.tree.find_every_slab(&kind, marks, from)?;
@@ -516,6 +516,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// Makes trees again of all slabs with a free slot. O(classes), and O(slots * orders) for each.
     pub(crate) fn settle(self) {
         for (class, record) in self.classes() {
+            self.unstack(class, &record);
             for number in self.marked(class, &record) {
                 // Another call may be at it.
                 self.tree.open_slab(&record.kind(class), number);
@@ -631,7 +632,7 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
         self.tree.detach(first, class.leaves)
     }
 
-    /// Leaves of free slots. O(classes + slabs that have some).
+    /// Leaves of free slots. Nothing changes hands. O(classes + slabs that have some).
     pub(crate) fn resting(self) -> usize {
         let leaves = |(class, record): (Class, Record<'_, S::Word>)| {
             let place = |number| self.words().get(Self::place(&record, number));
@@ -639,7 +640,8 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
                 (place(number).map_or(0, Word::load) & record.kind(class).slots).count_ones()
                     as usize
             };
-            self.marked(class, &record).map(free).sum::<usize>() * class.leaves
+            let stacked = if Self::STACKS { record.stack().len() } else { 0 };
+            (self.marked(class, &record).map(free).sum::<usize>() + stacked) * class.leaves
         };
         self.classes().map(leaves).sum()
     }

@@ -8,7 +8,7 @@
 use crate::class::Class;
 use crate::tree::{Order, Policy, SlabKind, Storage, Tree, Word, max_value};
 
-/// The words of a class's record: two cache lines.
+/// The words of a class's record: two cache lines; with several lanes only the first of them.
 pub(super) mod record {
     /// The word of a slab of which all slots are free.
     pub(in crate::supply) const WHOLE: usize = 0;
@@ -40,14 +40,14 @@ const ORDERS_BELOW_TOP: u32 = 4;
 const HIGHEST_NATURAL: u32 = 26;
 /// Lanes beyond these share.
 const MOST_LANES: usize = 64;
+/// What threads have to themselves, so that none waits for another: a cache line.
+const LINE_WORDS: usize = 8;
 
 /// How many classes have slabs, and where their records are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// The classes that have slabs: the smallest ones.
     pub(super) classes: u32,
-    /// How many CPUs have hints of their own.
-    pub(super) lanes: usize,
     /// The metadata index of the number of calls that are short of memory.
     pub(super) pressure: usize,
     /// The metadata index of the first record, which follows it, in records: so it needs fewer bits than
@@ -57,12 +57,14 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    pub(crate) const NONE: Self = Self { classes: 0, lanes: 1, pressure: 0, records: 0, words: 0 };
+    pub(crate) const NONE: Self = Self { classes: 0, pressure: 0, records: 0, words: 0 };
 
     /// The words to spend on the slabs of a tree of `tree_words` words over `leaves` leaves: what both
-    /// together may take is 4.29 bits a leaf, which leaves nothing for those of small trees.
+    /// together may take is 4.29 bits a leaf, or half a bit more if the leaves are no more than 64 Ki,
+    /// the metadata counted as leaves, too.
     pub(crate) const fn words_for<W: Word>(leaves: usize, tree_words: usize) -> usize {
-        let both = (leaves / 100).saturating_mul(429) / W::BITS as usize;
+        let hundredths = if leaves.saturating_add(leaves / 32) <= 1 << 16 { 479 } else { 429 };
+        let both = (leaves / 100).saturating_mul(hundredths) / W::BITS as usize;
         both.saturating_sub(tree_words)
     }
 
@@ -73,8 +75,7 @@ impl Shape {
         pressure: usize,
         words: usize,
     ) -> Self {
-        let lanes = P::CPUS.clamp(1, MOST_LANES);
-        let Some(mut shape) = Self::at(pressure, lanes) else {
+        let Some(mut shape) = Self::at::<P>(pressure) else {
             return Self::NONE;
         };
         let highest =
@@ -95,7 +96,7 @@ impl Shape {
             }
             marks += tree.slab_summary_words(natural);
             let larger = Self { classes: shape.classes + 1, ..shape };
-            let needed = larger.marks() - pressure + marks;
+            let needed = larger.marks::<P>() - pressure + marks;
             if needed > words {
                 break;
             }
@@ -107,15 +108,29 @@ impl Shape {
     /// For models: the smallest class only, whatever the size of the tree.
     #[cfg(all(test, loom))]
     pub(super) fn of_one_class<S: Storage, P: Policy>(tree: &Tree<S, P>, pressure: usize) -> Self {
-        let shape = Self { classes: 1, ..Self::at(pressure, 1).unwrap() };
-        let words = shape.marks() - pressure + tree.slab_summary_words(Order::MIN);
+        let shape = Self { classes: 1, ..Self::at::<P>(pressure).unwrap() };
+        let words = shape.marks::<P>() - pressure + tree.slab_summary_words(Order::MIN);
         Self { words, ..shape }
     }
 
     /// Of no classes yet.
-    fn at(pressure: usize, lanes: usize) -> Option<Self> {
-        let records = u32::try_from((pressure + 1).div_ceil(record::WORDS)).ok()?;
-        Some(Self { classes: 0, lanes, pressure, records, words: 0 })
+    fn at<P: Policy>(pressure: usize) -> Option<Self> {
+        let records = u32::try_from((pressure + 1).div_ceil(Self::record_words::<P>())).ok()?;
+        Some(Self { classes: 0, pressure, records, words: 0 })
+    }
+
+    /// How many CPUs have hints of their own.
+    pub(super) const fn lanes<P: Policy>() -> usize {
+        match P::CPUS {
+            0 => 1,
+            cpus if cpus > MOST_LANES => MOST_LANES,
+            cpus => cpus,
+        }
+    }
+
+    /// From one record to the next.
+    const fn record_words<P: Policy>() -> usize {
+        if Self::lanes::<P>() > 1 { record::HINT } else { record::WORDS }
     }
 
     pub(crate) const fn is_none(&self) -> bool {
@@ -124,29 +139,29 @@ impl Shape {
 
     /// Where the record of a class lies.
     #[inline(always)]
-    pub(super) const fn record(&self, class: u32) -> usize {
-        (self.records as usize + class as usize) * record::WORDS
+    pub(super) const fn record<P: Policy>(&self, class: u32) -> usize {
+        (self.records as usize + class as usize) * Self::record_words::<P>()
     }
 
     /// Where the hint of a class and lane lies, of more lanes than one: those of a lane in words that no
     /// other lane has near its own.
     #[inline(always)]
-    pub(super) const fn hint(&self, class: u32, lane: usize) -> usize {
-        self.record(self.classes) + lane * self.hints() + class as usize
+    pub(super) const fn hint<P: Policy>(&self, class: u32, lane: usize) -> usize {
+        self.record::<P>(self.classes) + lane * self.hints::<P>() + class as usize
     }
 
     /// The words of a lane's hints.
-    const fn hints(&self) -> usize {
-        if self.lanes <= 1 {
-            0
+    const fn hints<P: Policy>(&self) -> usize {
+        if Self::lanes::<P>() > 1 {
+            (self.classes as usize).next_multiple_of(LINE_WORDS) + LINE_WORDS
         } else {
-            (self.classes as usize).next_multiple_of(record::WORDS) + record::WORDS
+            0
         }
     }
 
     /// Where the marks begin.
-    const fn marks(&self) -> usize {
-        self.record(self.classes) + self.lanes * self.hints()
+    const fn marks<P: Policy>(&self) -> usize {
+        self.record::<P>(self.classes) + Self::lanes::<P>() * self.hints::<P>()
     }
 
     /// Writes zeros.
@@ -160,7 +175,7 @@ impl Shape {
     /// Writes the records of a supply without slabs into words that hold zeros.
     pub(super) fn lay_out<S: Storage, P: Policy>(&self, tree: &Tree<S, P>) {
         let words = tree.words();
-        let mut marks = self.marks();
+        let mut marks = self.marks::<P>();
         for index in 0..self.classes {
             let class = Class::at(index, P::PRECISION);
             let natural = Order::new(class.natural).unwrap_or(Order::MAX);
@@ -174,7 +189,7 @@ impl Shape {
                 (record::MARKS, tree.slab_marks(natural, marks)),
             ];
             for (field, value) in fields {
-                if let Some(word) = words.get(self.record(index) + field) {
+                if let Some(word) = words.get(self.record::<P>(index) + field) {
                     word.store(value);
                 }
             }

@@ -83,6 +83,11 @@ impl<W: Word> Stack<'_, W> {
         Some(slot)
     }
 
+    /// How many slots are here.
+    pub(super) fn len(&self) -> usize {
+        (self.0[0].load() >> Self::COUNT_SHIFT).min(SLOTS)
+    }
+
     /// Whether a slot is here.
     pub(super) fn has(&self, slot: Slot) -> bool {
         let head = self.0[0].load();

@@ -221,13 +221,15 @@ fn lanes_take_from_slabs_of_their_own() {
     with_supply::<Plain, TwoCpus>(|supply| {
         let class = class::<TwoCpus>(2);
         let mine = take(supply, class);
-        let kind = supply.record(class).unwrap().kind(class);
-        // As if the other lane had taken from it last.
         let record = supply.record(class).unwrap();
-        let at = supply.hint(&record, class, 0).unwrap().load();
-        supply.hint(&record, class, 1).unwrap().store(at);
-        supply.hint(&record, class, 0).unwrap().store(0);
-        assert_eq!(supply.take_behind(class, &record, 0, true), None);
+        let kind = record.kind(class);
+        // Where the other lane searches there is none yet; but it has this one before it is refused.
+        let own = supply.tree.own();
+        assert!(own.contains(&mine) && own.end < supply.tree.range().end);
+        let other = own.end >> kind.order::<Plain>().get()..usize::MAX;
+        assert_eq!(supply.take_behind(class, &record, other), None);
+        let another = supply.take_others(class).unwrap();
+        assert!(supply.give(another, class));
         assert!(supply.give(mine, class), "by whichever lane");
         assert_eq!(supply.resting(), 2 * kind.count());
         assert_eq!(supply.take_marked(class), Some(mine));

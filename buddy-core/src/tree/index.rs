@@ -120,7 +120,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 // The bit that led here promised too much.
                 Probe::Stale(place) => {
                     let _transit = self.transit();
-                    self.update_summary(place, false, false);
+                    self.withdraw(place);
                 }
             }
         }
@@ -128,6 +128,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     fn probe(&self, level: Level, mut number: usize, offset: u32) -> Probe {
         let bits = <S::Word as Word>::BITS as usize;
+        if number <= level.words.low && offset == 0 {
+            return self.lowest(level);
+        }
         if number > level.words.high {
             return Probe::Nothing;
         }
@@ -153,7 +156,25 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             }
             (at, height, number) = (summary, height + 1, number / bits);
         }
-        // Down: the first set bit of each summary, then what the word offers.
+        self.descend(level, at, height, number)
+    }
+
+    /// The first word of all that has something to offer: from the top down, one load a level.
+    fn lowest(&self, level: Level) -> Probe {
+        let (mut at, mut height) = (level, 0);
+        while !at.words.is_top() {
+            (at, height) = (at.summary::<S::Word>(), height + 1);
+        }
+        let first = self.offered(at, at.words.low);
+        let number = if first != 0 { at.words.low } else { at.words.high };
+        self.descend(level, at, height, number)
+    }
+
+    /// Down from a word of a level so many above: the first set bit of each summary, then what the word
+    /// offers.
+    #[inline]
+    fn descend(&self, level: Level, mut at: Level, mut height: u32, mut number: usize) -> Probe {
+        let bits = <S::Word as Word>::BITS as usize;
         loop {
             let offered = self.offered(at, number);
             if offered == 0 {
@@ -231,6 +252,26 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let is_known = !<S::Word as Word>::SHARED && above.set(bit) != 0;
         if !is_known {
             self.update_summary(Place { level, number }, true, !<S::Word as Word>::SHARED);
+        }
+    }
+
+    /// Makes a word that has nothing to offer not findable; the caller is in transit.
+    pub(super) fn withdraw_word(&self, level: Level, number: usize) {
+        if !level.words.is_top() {
+            self.withdraw(Place { level, number });
+        }
+    }
+
+    fn withdraw(&self, place: Place) {
+        let bits = <S::Word as Word>::BITS as usize;
+        if <S::Word as Word>::SHARED {
+            return self.update_summary(place, false, false);
+        }
+        // For one thread mostly all there is to do.
+        let above = place.level.summary::<S::Word>();
+        let (bit, number) = (1 << (place.number % bits), place.number / bits);
+        if self.word(above.words.at(number)).clear(bit) & !bit == 0 {
+            self.update_summary(Place { level: above, number }, false, false);
         }
     }
 

@@ -217,12 +217,22 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// The leaf from which the calling CPU searches.
     #[inline(always)]
-    pub(crate) fn start(&self) -> usize {
+    fn start(&self) -> usize {
         if P::CPUS <= 1 {
             return self.geometry.first;
         }
-        let (first, leaves) = (self.geometry.first, self.end() - self.geometry.first);
-        first + (P::cpu() % P::CPUS) * (leaves / P::CPUS)
+        self.geometry.first + (P::cpu() % P::CPUS) * self.share()
+    }
+
+    /// How many leaves each CPU has first from where it searches.
+    fn share(&self) -> usize {
+        (self.end() - self.geometry.first) / P::CPUS.max(1)
+    }
+
+    /// Where the calling CPU searches first.
+    pub(crate) fn own(&self) -> Range<usize> {
+        let start = self.start();
+        start..start + self.share()
     }
 
     fn orders(&self) -> impl DoubleEndedIterator<Item = Order> + use<S, P> {
@@ -355,6 +365,11 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// Takes a block of the smallest order from `order` up that has one, split down to `order`.
     fn take_or_split(&self, order: Order, state: usize) -> Option<Taken<'_, S>> {
+        if P::CPUS > 1 {
+            if let Some(taken) = self.take_own(order, state) {
+                return Some(taken);
+            }
+        }
         let mut candidates = self.header()[header::ORDERS].load() >> order.get() << order.get();
         while candidates != 0 {
             let found = Order::new(candidates.trailing_zeros())?;
@@ -383,16 +398,43 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         None
     }
 
-    /// Splits a block that the caller owns down to `order`: keeps the lowest part, marked `state`,
-    /// and frees the upper halves; under a lazy policy the last splits are one (see `fill`).
+    /// As [`Self::take_or_split`], where the calling CPU searches first, so that what it has lies together,
+    /// and apart from what others have.
+    fn take_own(&self, order: Order, state: usize) -> Option<Taken<'_, S>> {
+        let own = self.own();
+        let mut candidates = self.header()[header::ORDERS].load() >> order.get() << order.get();
+        while candidates != 0 {
+            let found = Order::new(candidates.trailing_zeros())?;
+            candidates &= candidates - 1;
+            let near = self.find(found, own.start >> found.get());
+            let Some(block) = near.filter(|block| block.first() < own.end) else { continue };
+            let transit = self.transit();
+            if self.claim(block, if found == order { state } else { NONE }) {
+                let block = self.split(block, order, state);
+                return Some(Taken { block, transit: (state == NONE).then_some(transit) });
+            }
+        }
+        None
+    }
+
+    /// Splits a block that the caller owns down to `order`: keeps the lowest part, or with several CPUs
+    /// that in which the caller searches first, marked `state`, and frees the other halves; under a lazy
+    /// policy the last splits are one (see `fill`).
     fn split(&self, block: Block, order: Order, state: usize) -> Block {
         let filled = order.above(self.fill_height(block, order));
+        let start = self.start();
         let mut kept = block;
         while kept.order() > filled {
             let lower = kept.lower_half();
             let kept_state = if lower.order() == order { state } else { NONE };
-            self.set_halves(lower, kept_state, FREE);
-            kept = lower;
+            let upper = lower.buddy();
+            if P::CPUS > 1 && (upper.first()..upper.end()).contains(&start) {
+                self.set_halves(lower, FREE, kept_state);
+                kept = upper;
+            } else {
+                self.set_halves(lower, kept_state, FREE);
+                kept = lower;
+            }
         }
         if filled > order { self.fill(kept, order, state) } else { kept }
     }
@@ -402,7 +444,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     fn set_halves(&self, lower: Block, lower_state: usize, upper_state: usize) {
         let (word, shift) = self.node(lower);
         word.set((lower_state | upper_state << 2) << shift);
-        if upper_state == FREE {
+        if upper_state == FREE || lower_state == FREE {
             self.count_free(lower.order(), 1);
             self.publish(lower.order(), lower.word_number::<S::Word>());
         }

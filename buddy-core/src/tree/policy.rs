@@ -35,10 +35,9 @@ pub trait Policy {
     const PRECISION: u32 = 3;
 
     /// Whether a heap places every block where little is left over, in the smallest of the gaps that it
-    /// looks at, rather than where a free block of the next power of two is found first.
-    ///
-    /// Otherwise a heap for one thread does so only with blocks of some size, and only while less than
-    /// 7/8 of it is free.
+    /// looks at, rather than where a free block of the next power of two is found first. For one thread:
+    /// where others may be halfway through a free, a gap may seem to begin in the middle of a block, and
+    /// a request may be refused that could be served.
     const PACKED: bool = false;
 
     /// How many CPUs are kept apart: each begins its search at a place of its own, and takes small

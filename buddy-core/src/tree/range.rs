@@ -131,6 +131,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     #[inline(never)]
     pub(crate) fn try_packed(&self, leaves: usize, align: usize) -> Option<usize> {
         let above = Order::for_leaves(leaves)?;
+        // What is free in active words is found then, and merged.
+        self.settle();
         if leaves < Self::PACKED_ALIGNED {
             let align = align.max(above.leaves());
             return self.take_gap(self.find_small_gap(above, align)?, leaves);
@@ -399,9 +401,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
     }
 
-    /// Whether a leaf is free now.
-    pub(crate) fn is_free_at(&self, leaf: usize) -> bool {
-        leaf < self.end() && self.free_block_containing(leaf).is_some()
+    /// Whether the leaf is free now at which an allocated block ends.
+    pub(crate) fn is_free_behind(&self, end: usize) -> bool {
+        self.free_block_beside(end, end).is_some()
     }
 
     fn free_block_containing(&self, leaf: usize) -> Option<Block> {
