@@ -507,7 +507,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// Frees the slots of a class that rest on its stack: in their slabs, or, where memory is so short that
     /// a slab is made a tree at the first of them, there.
     fn unstack(self, class: Class, record: &Record<'t, S::Word>) {
-        while let Some(slot) = record.stack().pop().filter(|_| Self::STACKS) {
+        while let Some(slot) = Self::STACKS.then(|| record.stack().pop()).flatten() {
             // Nobody else could free it.
             self.give_slow(slot.first, class);
         }

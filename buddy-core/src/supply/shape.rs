@@ -60,10 +60,11 @@ impl Shape {
     pub(crate) const NONE: Self = Self { classes: 0, pressure: 0, records: 0, words: 0 };
 
     /// The words to spend on the slabs of a tree of `tree_words` words over `leaves` leaves: what both
-    /// together may take is 4.29 bits a leaf, or half a bit more if the leaves are no more than 64 Ki,
-    /// the metadata counted as leaves, too.
+    /// together may take is 4.29 bits a leaf, which leaves nothing for those of small trees; half a bit more
+    /// from 16 Ki leaves on up to 64 Ki, the metadata counted as leaves, too.
     pub(crate) const fn words_for<W: Word>(leaves: usize, tree_words: usize) -> usize {
-        let hundredths = if leaves.saturating_add(leaves / 32) <= 1 << 16 { 479 } else { 429 };
+        let is_medium = leaves >= 1 << 14 && leaves <= 1 << 16 && leaves + leaves / 32 <= 1 << 16;
+        let hundredths = if is_medium { 479 } else { 429 };
         let both = (leaves / 100).saturating_mul(hundredths) / W::BITS as usize;
         both.saturating_sub(tree_words)
     }

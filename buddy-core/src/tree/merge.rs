@@ -30,17 +30,30 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if Self::DEFERS {
             // Upward: what merges may come to rest in the active word of the next order.
             for order in self.orders() {
-                let _transit = self.transit();
-                self.retire(order, self.record(order)[record::ACTIVE].swap(0));
-                while let Some(entry) = self.pop_rest(order) {
-                    self.retire(order, entry);
+                self.settle_entry(order, &self.record(order)[record::ACTIVE]);
+                while let Some(place) = self.last_rest(order) {
+                    let _transit = self.transit();
+                    match self.pop_rest(order) {
+                        Some(entry) => self.retire(order, entry),
+                        // Another thread was faster, or left a gap.
+                        None => self.settle_entry(order, place),
+                    }
                 }
                 // Threads that were at it together leave gaps.
                 let rests = self.rests(order).filter(|_| <S::Word as Word>::SHARED);
                 for place in rests.into_iter().flat_map(|rests| &rests[1..]) {
-                    self.retire(order, place.swap(0));
+                    self.settle_entry(order, place);
                 }
             }
+        }
+    }
+
+    /// Does what was put off in the word that is told of there, if one is. Who finds none has nothing in
+    /// his hands, and disturbs nobody who looks whether others have.
+    fn settle_entry(&self, order: Order, place: &S::Word) {
+        if place.load() != 0 {
+            let _transit = self.transit();
+            self.retire(order, place.swap(0));
         }
     }
 
@@ -202,12 +215,18 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.words().get(self.geometry.rests(order.get())..)?.first_chunk()
     }
 
+    /// Where the last word of an order's rests is told of, if there is one.
+    fn last_rest(&self, order: Order) -> Option<&S::Word> {
+        let rests = self.rests(order)?;
+        let last = rests[rests::LAST].load();
+        rests.get(last).filter(|place| last != 0 && place.load() != 0)
+    }
+
     /// Takes the last word from an order's rests: its number + 1. The caller is in transit.
     #[inline]
     fn pop_rest(&self, order: Order) -> Option<usize> {
-        let rests = self.rests(order)?;
+        let (rests, place) = (self.rests(order)?, self.last_rest(order)?);
         let last = rests[rests::LAST].load();
-        let place = rests.get(last).filter(|place| last != 0 && place.load() != 0)?;
         let entry = place.swap(0);
         rests[rests::LAST].store(if last > 1 { last - 1 } else { rests::PLACES });
         (entry != 0).then_some(entry)
@@ -309,11 +328,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// Makes the last word of an order's rests the active one; says whether there was one.
     pub(super) fn revive(&self, order: Order) -> bool {
         // Nobody is in transit who finds nothing.
-        if <S::Word as Word>::SHARED {
-            let last = self.rests(order).and_then(|rests| rests.get(rests[rests::LAST].load()));
-            if last.is_none_or(|last| last.load() == 0) {
-                return false;
-            }
+        if <S::Word as Word>::SHARED && self.last_rest(order).is_none() {
+            return false;
         }
         let _transit = self.transit();
         let Some(entry) = self.pop_rest(order) else { return false };
