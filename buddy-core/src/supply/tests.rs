@@ -2,7 +2,7 @@
 
 extern crate std;
 use super::*;
-use crate::tree::{Lazy, Plain, Plain32};
+use crate::tree::{FreeError, Kind, Lazy, Plain, Plain32};
 use std::boxed::Box;
 use std::vec::Vec;
 

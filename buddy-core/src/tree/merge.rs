@@ -3,9 +3,10 @@
 //! Under a lazy policy each order has one *active* word of nodes: the word that a block was last
 //! freed into, or that was last filled. Its free blocks are left as they are, and the next requests
 //! of that order are served from it without search, split or merge. When another word becomes
-//! active, everything in the old one merges at once: all pairs of its 32 nodes by one change of the
-//! word, their parents by one change of the next order's word, and so on upward. What is left undone
-//! is thus bounded by one word an order.
+//! active, the old one *rests*, with up to six others in orders of which the range has many words, and is
+//! gone on with when the active one is empty. Everything in the one that rested longest merges at once:
+//! all pairs of its 32 nodes by one change of the word, their parents by one change of the next order's
+//! word, and so on upward. What is left undone is thus bounded by eight words an order.
 
 use super::block::{Block, Pieces};
 use super::geometry::{record, rests};
@@ -16,7 +17,8 @@ use super::word::{Storage, Word, node_shift};
 use super::{Taken, Tree};
 
 impl<S: Storage, P: Policy> Tree<S, P> {
-    /// Merges everything that the policy left unmerged. O(orders * (orders + summary levels)).
+    /// Merges everything that the policy left unmerged, at most eight words an order.
+    /// O(orders * (orders + summary levels)).
     ///
     /// ```
     /// # let words = [const { buddy_core::Plain::zero() }; 100];

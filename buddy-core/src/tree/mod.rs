@@ -37,6 +37,7 @@ mod index;
 mod merge;
 mod node;
 mod order;
+mod packed;
 mod policy;
 mod range;
 mod resize;

@@ -1,0 +1,117 @@
+//! What a leaf belongs to, and what rests: slots of slabs first, then the tree's blocks.
+
+use super::stack::Slot;
+use super::{Record, Seat, Supply};
+use crate::class::Class;
+use crate::tree::{Extent, FreeError, Kind, Policy, Slab, SlabKind, Storage, Tree, Word};
+
+/// A slot, and whose it is.
+struct Tenure {
+    class: Class,
+    first: usize,
+    is_free: bool,
+}
+
+/// What a leaf belongs to.
+impl<S: Storage, P: Policy> Supply<'_, S, P> {
+    /// The class of a slab's slots.
+    pub(super) fn class_of(slab: &Slab) -> Class {
+        let ranks = SlabKind::ranks::<S::Word>();
+        Class::ranked(slab.natural.get(), slab.rank, ranks, P::PRECISION)
+    }
+
+    /// The slot that a leaf lies in. O(orders).
+    fn slot_around(self, leaf: usize) -> Option<Tenure> {
+        if self.shape.is_none() {
+            return None;
+        }
+        let slab = self.tree.slab_around(leaf)?;
+        let class = Self::class_of(&slab);
+        let record = self.record(class)?;
+        let number = (leaf - Self::first_leaf(class, slab.number)) / class.leaves;
+        let first = Self::first_leaf(class, slab.number) + number * class.leaves;
+        let slot = Slot { first, number: number as u32 };
+        (number < record.kind(class).count()).then(|| Tenure {
+            class,
+            first,
+            is_free: slab.free >> number & 1 == 1 || Self::rests(&record, slot),
+        })
+    }
+
+    /// What a leaf belongs to; a free slot is an extent of its own. O(orders) but for long runs.
+    pub(crate) fn extent_at(self, leaf: usize) -> Option<Extent> {
+        match self.slot_around(leaf) {
+            Some(Tenure { class, first, is_free }) => {
+                let kind = if is_free { Kind::Free } else { Kind::Used };
+                Some(Extent { first, leaves: class.leaves, kind })
+            }
+            None => self.tree.extent_at(leaf),
+        }
+    }
+
+    /// How many leaves the allocated block at `first` has. O(orders).
+    pub(crate) fn leaves_of(self, first: usize) -> Result<usize, FreeError> {
+        match self.slot_around(first) {
+            Some(slot) if slot.is_free => Err(FreeError::AlreadyFree { leaf: first }),
+            Some(slot) if slot.first != first => {
+                Err(FreeError::NotStart { leaf: first, block: slot.first })
+            }
+            Some(slot) => Ok(slot.class.leaves),
+            None => self.tree.leaves_of(first),
+        }
+    }
+
+    /// Where a block of the class is known that is allocated at `first`; `None` if none is.
+    pub(crate) fn find(self, first: usize, class: Class) -> Option<Place> {
+        if let Some(record) = self.record(class) {
+            if let Some(Seat { word, slot, .. }) = self.seat(first, class, &record) {
+                let word = word.load();
+                if Self::is_own(word, record.tag()) {
+                    let is_held = word >> slot.number & 1 == 0 && !Self::rests(&record, slot);
+                    return is_held.then_some(Place::Slab);
+                }
+            }
+        }
+        self.tree.has_block(first, class.leaves).then_some(Place::Tree)
+    }
+
+    /// Detaches the block of the class at `first` from the tree, if one is allocated there; of a slab
+    /// with it a tree is made before. Says whether there was one.
+    pub(crate) fn detach(self, first: usize, class: Class) -> bool {
+        for _ in 0..=P::PATIENCE {
+            let Some(Place::Slab) = self.find(first, class) else { break };
+            let Some(record) = self.record(class) else { break };
+            self.unstack(class, &record);
+            let number = first >> (class.natural + Tree::<S, P>::SLAB_HEIGHT);
+            if self.tree.open_slab(&record.kind(class), number) {
+                break;
+            }
+            // Another call is at it.
+            core::hint::spin_loop();
+        }
+        self.tree.detach(first, class.leaves)
+    }
+
+    /// Leaves of free slots. Nothing changes hands. O(classes + slabs that have some).
+    pub(crate) fn resting(self) -> usize {
+        let leaves = |(class, record): (Class, Record<'_, S::Word>)| {
+            let place = |number| self.words().get(Self::place(&record, number));
+            let free = |number| {
+                (place(number).map_or(0, Word::load) & record.kind(class).slots).count_ones()
+                    as usize
+            };
+            let stacked = if Self::STACKS { record.stack().len() } else { 0 };
+            (self.marked(class, &record).map(free).sum::<usize>() + stacked) * class.leaves
+        };
+        self.classes().map(leaves).sum()
+    }
+}
+
+/// Where an allocated block is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// It is a slot of a slab.
+    Slab,
+    /// In the tree's nodes.
+    Tree,
+}
