@@ -134,8 +134,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         }
     }
 
-    /// Allocates a slot of a slab, if one is at hand. A function of its own, with all registers for itself.
-    #[inline]
+    /// Allocates a slot of a slab, if one is at hand: what is worth having in every caller.
+    #[inline(always)]
     fn take_plain(&self, layout: Layout) -> Option<NonNull<[u8]>> {
         let tree = self.tree.as_ref().filter(|_| layout.align() <= MIN_BLOCK)?;
         let class = Self::class(layout);
@@ -188,8 +188,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     }
 
     /// Frees the block for `layout` at `ptr` if it is a slot of a slab, and nothing else is to be done; says
-    /// whether it did. A function of its own, with all registers for itself.
-    #[inline]
+    /// whether it did.
+    #[inline(always)]
     fn give_plain(&self, ptr: NonNull<u8>, layout: Layout) -> bool {
         match (self.regions.leaf_in_first(ptr), &self.tree) {
             (Some(first), Some(tree)) => self.supply(tree).give_plain(first, Self::class(layout)),

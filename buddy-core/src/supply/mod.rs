@@ -226,10 +226,14 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
                 return Some(());
             }
         }
-        // The slab has another free slot or is marked nevertheless (M2), and does not become whole.
+        // The slab has another free slot or is marked nevertheless (M2), and does not become whole, unless
+        // the lane takes from it.
         let is_marked = || S::Word::SHARED && self.is_marked(&record, Self::number(&record, at));
-        let is_plain =
-            |old: usize| is_held(old) && old ^ whole != bit && (old != record.tag() || is_marked());
+        let hint = self.hint(&record, class, Self::lane())?;
+        let is_plain = |old: usize| {
+            let stays = old ^ whole != bit || hint.load() == at;
+            is_held(old) && stays && (old != record.tag() || is_marked())
+        };
         let old = word.update(|old| is_plain(old).then_some(old | bit)).ok()?;
         // Whoever cleared the mark in between, or is short of memory, has seen this slot, or else has
         // changed the word before, so that this call sees what it did.
