@@ -5,7 +5,7 @@ use crate::arena::Arena;
 use crate::csv::Row;
 use crate::figure::{Figure, Sheet, Status};
 use crate::meter::{Limit, Stop};
-use crate::peers::Contestant;
+use crate::peers::{Contestant, ON_REQUEST};
 use crate::progress::Progress;
 use crate::smallest::{Attempt, Search, Smallest, smallest};
 use crate::statistics::Summary;
@@ -111,7 +111,7 @@ impl Searches<'_> {
     /// Whether the allocator may be searched with, and how many events it gets done.
     fn check(&mut self, contestant: &Contestant) -> (Status, usize) {
         let Workload { work, heap_bytes, .. } = self.workload;
-        let (all, time) = (self.trace.events.len(), self.workload.label().patience());
+        let (all, time) = (self.trace.events.len(), self.patience(contestant));
         let limit = Limit { time, ..Limit::events(all) };
         let pass = (contestant.time)(work, self.arena, *heap_bytes, limit);
         if pass.events == 0 {
@@ -126,9 +126,15 @@ impl Searches<'_> {
         (faults.map_or(status, Status::Failed), events)
     }
 
+    /// How long an attempt may take: those that are there for their heaps' size only may take long.
+    fn patience(&self, contestant: &Contestant) -> Duration {
+        let factor = if ON_REQUEST.contains(&contestant.entrant.name) { 50 } else { 1 };
+        self.workload.label().patience() * factor
+    }
+
     fn search(&mut self, contestant: &Contestant, events: usize, peak: usize) -> Smallest {
         let Workload { work, heap_bytes, .. } = self.workload;
-        let time = self.workload.label().patience() + Duration::from_millis(100);
+        let time = self.patience(contestant) + Duration::from_millis(100);
         let limit = Limit { events, time, until_refused: true };
         let search = Search { low: peak, high: *heap_bytes, tolerance: self.tolerance };
         smallest(search, |bytes| match (contestant.time)(work, self.arena, bytes, limit).stop {

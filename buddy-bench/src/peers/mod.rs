@@ -26,7 +26,7 @@ pub use global::{Global, Named};
 pub use good_memory_allocator::GoodMemory;
 pub use linked_list_allocator::LinkedList;
 pub use rlsf::Rlsf;
-pub use roster::{Contestant, Entrant, ROSTER, UnknownName, contestants, select};
+pub use roster::{Contestant, Entrant, ON_REQUEST, ROSTER, UnknownName, contestants, select};
 pub use talc::Talc;
 
 use crate::arena::Region;

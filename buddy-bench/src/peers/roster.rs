@@ -87,6 +87,10 @@ pub const ROSTER: &[Contestant] = &[
     Contestant::of::<Bump>(),
 ];
 
+/// Those that take part only where they are named: too slow to be measured beside the others, and there
+/// for how small their heaps can be.
+pub const ON_REQUEST: &[&str] = &["buddy-tight"];
+
 /// Those that this program was built without; each is a feature of its package.
 const LEFT_OUT: &[&str] = &[
     #[cfg(not(feature = "mimalloc"))]
@@ -117,7 +121,7 @@ pub enum UnknownName {
 }
 
 /// The entries of `roster` of those names or, where none has the name, of those packages, in the
-/// roster's order; all of them if there is no name.
+/// roster's order; if there is no name, all but those of [`ON_REQUEST`].
 ///
 /// # Errors
 /// If a name is not in the roster.
@@ -126,7 +130,9 @@ pub fn select<'a, T>(
     entrant: fn(&T) -> &Entrant,
     names: &[String],
 ) -> Result<Vec<&'a T>, UnknownName> {
-    let mut chosen = vec![names.is_empty(); roster.len()];
+    let is_usual = |entry: &T| !ON_REQUEST.contains(&entrant(entry).name);
+    let mut chosen: Vec<bool> =
+        roster.iter().map(|entry| names.is_empty() && is_usual(entry)).collect();
     for name in names {
         let is_name = roster.iter().any(|entry| entrant(entry).name == name);
         let means = |entry: &T| {

@@ -26,7 +26,7 @@ struct Model {
 impl Model {
     fn new() -> Arc<Self> {
         let own = Tree::<Words, Eager>::metadata_words(0..LEAVES);
-        let words: Words = (0..own + 30).map(|_| Modelled16::zero()).collect();
+        let words: Words = (0..own + 50).map(|_| Modelled16::zero()).collect();
         let tree = Tree::new_zeroed(words, 0..LEAVES).unwrap();
         let shape = Shape::of_one_class(&tree, own);
         let held = (0..LEAVES).map(|_| AtomicBool::new(false)).collect();
