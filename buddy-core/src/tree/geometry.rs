@@ -56,11 +56,11 @@ pub(super) mod rests {
     /// Where the last one lies, from 1 on; 0 at first.
     pub(in crate::tree) const LAST: usize = 0;
     /// The last place. In each the number + 1 of a word, or 0.
-    pub(in crate::tree) const PLACES: usize = if cfg!(loom) { 1 } else { 7 };
+    pub(in crate::tree) const PLACES: usize = 7;
     pub(in crate::tree) const WORDS: usize = PLACES + 1;
     /// A range has `1 << SHARE` times the leaves that the words in an order's rests can stand for,
-    /// or that order has none. Models of a few leaves have some, too.
-    pub(in crate::tree) const SHARE: u32 = if cfg!(loom) { 0 } else { 6 };
+    /// or that order has none. Models of few leaves have none, or they would not end.
+    pub(in crate::tree) const SHARE: u32 = 6;
 }
 
 /// The extent of a tree in words of a given width.
