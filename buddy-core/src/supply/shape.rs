@@ -63,7 +63,7 @@ impl Shape {
     /// together may take is 4.29 bits a leaf, which leaves nothing for those of small trees; half a bit more
     /// from 16 Ki leaves on up to 64 Ki, the metadata counted as leaves, too.
     pub(crate) const fn words_for<W: Word>(leaves: usize, tree_words: usize) -> usize {
-        let is_medium = leaves >= 1 << 14 && leaves <= 1 << 16 && leaves + leaves / 32 <= 1 << 16;
+        let is_medium = leaves >= 1 << 14 && leaves.saturating_add(leaves / 32) <= 1 << 16;
         let hundredths = if is_medium { 479 } else { 429 };
         let both = (leaves / 100).saturating_mul(hundredths) / W::BITS as usize;
         both.saturating_sub(tree_words)
@@ -83,7 +83,7 @@ impl Shape {
             tree.max_order().get().checked_sub(Tree::<S, P>::SLAB_HEIGHT + ORDERS_BELOW_TOP);
         // With more significant bits a slab's word cannot tell the classes of an order apart.
         let has_ranks = P::PRECISION <= SlabKind::ranks::<S::Word>().ilog2() + 1;
-        // Lines remember a leaf and the number of a slot in one word.
+        // A stack has a leaf and the number of a slot in one word.
         let has_room = tree.capacity_end() <= max_value::<S::Word>() >> S::Word::BITS.ilog2();
         let Some(highest) = highest.filter(|_| has_ranks && has_room) else {
             return Self::NONE;

@@ -2,7 +2,6 @@
 
 use super::Tree;
 use super::block::Block;
-use super::node::{FREE, NONE};
 use super::order::Order;
 use super::policy::Policy;
 use super::word::Storage;
@@ -20,13 +19,17 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         let above = Order::for_leaves(leaves)?;
         // What is free in active words is found then, and merged.
         self.settle();
-        if leaves < Self::PACKED_ALIGNED {
-            let align = align.max(above.leaves());
-            return self.take_gap(self.find_small_gap(above, align)?, leaves);
-        }
-        // A gap of so many leaves has an aligned block of at least a quarter of the next power of two.
-        let low = above.get().saturating_sub(2);
-        self.take_gap(self.find_gap(leaves, align, low)?, leaves)
+        let first = if leaves < Self::PACKED_ALIGNED {
+            let (align, size) = (align.max(above.leaves()), above.leaves());
+            let place = |block: Block, _: &Range<usize>| block.first().next_multiple_of(align);
+            self.find_gap(size, above.get(), place, |length| length < size * Self::SMALL_GAP)
+        } else {
+            // A gap of so many leaves has an aligned block of at least a quarter of the next power of two.
+            let low = above.get().saturating_sub(2);
+            let place = |_: Block, gap: &Range<usize>| gap.start.next_multiple_of(align);
+            self.find_gap(leaves, low, place, |length| length == leaves)
+        };
+        self.take_gap(first?, leaves)
     }
 
     /// Blocks of fewer leaves lie aligned to the next power of two also where they are packed.
@@ -34,9 +37,16 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// A gap of less than so many times a small block's size is not large.
     const SMALL_GAP: usize = 8;
 
-    /// The place for a block in the smallest gap of those around the lowest free blocks of
-    /// each order from `low` up.
-    fn find_gap(&self, leaves: usize, align: usize, low: u32) -> Option<usize> {
+    /// A place for `leaves` leaves in a gap among those around the lowest free blocks of each order from
+    /// `low` up: in the first whose length is good enough, else in the smallest. `place` says from which
+    /// leaf on, of a free block and its gap.
+    fn find_gap(
+        &self,
+        leaves: usize,
+        low: u32,
+        place: impl Fn(Block, &Range<usize>) -> usize,
+        is_good: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
         let mut best: Option<(usize, usize)> = None;
         for order in Order::range(low, self.geometry.top) {
             let mut from = 0;
@@ -44,9 +54,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 let Some(block) = self.find(order, from) else { break };
                 let gap = self.gap_around(block);
                 from = (gap.end >> order.get()).max(block.index() + 1);
-                let first = gap.start.next_multiple_of(align);
+                let first = place(block, &gap);
                 let fits = first < gap.end && gap.end - first >= leaves;
-                if fits && gap.len() == leaves {
+                if fits && is_good(gap.len()) {
                     return Some(first);
                 }
                 if fits && best.is_none_or(|(length, _)| gap.len() < length) {
@@ -61,34 +71,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         Some(best?.1)
     }
 
-    /// The lowest place for a block of `order` in a gap that is not large, of the smallest order that has
-    /// one; else in the smallest gap of those that were looked at.
-    fn find_small_gap(&self, order: Order, align: usize) -> Option<usize> {
-        let mut best: Option<(usize, usize)> = None;
-        for found in Order::range(order.get(), self.geometry.top) {
-            let mut from = 0;
-            for _ in 0..Self::GAPS {
-                let Some(block) = self.find(found, from) else { break };
-                let gap = self.gap_around(block);
-                from = (gap.end >> found.get()).max(block.index() + 1);
-                let first = block.first().next_multiple_of(align);
-                let fits = first < gap.end && gap.end - first >= order.leaves();
-                if fits && gap.len() < order.leaves() * Self::SMALL_GAP {
-                    return Some(first);
-                }
-                if fits && best.is_none_or(|(length, _)| gap.len() < length) {
-                    best = Some((gap.len(), first));
-                }
-            }
-            if best.is_some_and(|(length, _)| length <= 2 * found.leaves()) {
-                break;
-            }
-        }
-        Some(best?.1)
-    }
-
     /// Allocates the leaves from `first` on; `None` if others took some of them meanwhile.
-    fn take_gap(&self, first: usize, leaves: usize) -> Option<usize> {
+    pub(super) fn take_gap(&self, first: usize, leaves: usize) -> Option<usize> {
         let _transit = self.transit();
         self.claim_range(first, first + leaves).ok()?;
         self.mark_run(first, first + leaves);
@@ -115,15 +99,6 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if !self.range().contains(&leaf) {
             return None;
         }
-        let highest = edge.trailing_zeros().min(self.geometry.top);
-        for order in Order::range(0, highest) {
-            let block = Block::containing(order, leaf);
-            match self.state(block) {
-                NONE => {}
-                FREE => return Some(block),
-                _ => return None,
-            }
-        }
-        None
+        self.free_block_up_to(edge.trailing_zeros().min(self.geometry.top), leaf)
     }
 }

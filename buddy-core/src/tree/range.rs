@@ -83,11 +83,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
                 let first = self.gap_start(block);
                 // A look first: what is claimed in vain is merged again.
                 if self.are_free(first, leaves) {
-                    let _transit = self.transit();
-                    if self.claim_range(first, first + leaves).is_ok() {
-                        self.mark_run(first, first + leaves);
-                        self.count_used(leaves, 1);
-                        return Some(first);
+                    let taken = self.take_gap(first, leaves);
+                    if taken.is_some() {
+                        return taken;
                     }
                 }
             }
@@ -288,7 +286,12 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     fn free_block_containing(&self, leaf: usize) -> Option<Block> {
-        for order in self.orders() {
+        self.free_block_up_to(self.geometry.top, leaf)
+    }
+
+    /// The free block of at most order `highest` that a leaf lies in.
+    pub(super) fn free_block_up_to(&self, highest: u32, leaf: usize) -> Option<Block> {
+        for order in Order::range(0, highest) {
             let block = Block::containing(order, leaf);
             match self.state(block) {
                 NONE => {}
