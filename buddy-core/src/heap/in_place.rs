@@ -133,21 +133,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if old.size() == 0 || new.size() == 0 {
             return Ok(None);
         }
-        let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) else {
-            return Err(self.why_not(ptr, old));
-        };
-        let (old_class, new_class) = (Self::class(old), Self::class(new));
-        let is_aligned = ptr.addr().get() & (new.align() - 1) == 0;
-        let resized = match self.supply(tree).find(first, old_class) {
-            None => Err(NoBlock),
-            Some(_) if !is_aligned => Ok(false),
-            Some(place) => self.resize_leaves(tree, first, old_class, new_class, place),
-        };
-        match resized {
-            Ok(true) => Ok(Some(NonNull::slice_from_raw_parts(ptr, new_class.leaves * MIN_BLOCK))),
-            Ok(false) => Ok(None),
-            Err(NoBlock) => Err(self.why_not(ptr, old)),
-        }
+        let found = self.look_up(ptr, old)?;
+        self.resize_found(&found, ptr, old, new)
     }
 
     /// Grows or shrinks, as the sizes say.
@@ -168,33 +155,51 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             unsafe { self.deallocate(ptr, old) }?;
             return Ok(dangling(new));
         }
-        let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) else {
-            return Err(self.why_not(ptr, old).into());
-        };
-        let (old_class, new_class) = (Self::class(old), Self::class(new));
-        let Some(place) = self.supply(tree).find(first, old_class) else {
-            return Err(self.why_not(ptr, old).into());
-        };
-        let resize_here = || {
-            let is_aligned = ptr.addr().get() & (new.align() - 1) == 0;
-            let is_resized =
-                is_aligned && self.resize_leaves(tree, first, old_class, new_class, place)?;
-            let block = NonNull::slice_from_raw_parts(ptr, new_class.leaves * MIN_BLOCK);
-            Ok(is_resized.then_some(block))
-        };
-        let not_there = |NoBlock| self.why_not(ptr, old);
+        let found = self.look_up(ptr, old)?;
         // A slot of a slab that shrinks is better moved: where it is, it would cost its slab.
-        let is_better_moved = place == Place::Slab && new_class.leaves < old_class.leaves;
+        let is_shrinking = Self::class(new).leaves < Self::class(old).leaves;
+        let is_better_moved = found.place == Place::Slab && is_shrinking;
         if !is_better_moved {
-            if let Some(resized) = resize_here().map_err(not_there)? {
+            if let Some(resized) = self.resize_found(&found, ptr, old, new)? {
                 return Ok(resized);
             }
         }
         // SAFETY: a block for `old` starts at `ptr`, and the caller does not use it any more.
-        let moved = unsafe { self.relocate(ptr, old, new) };
-        match moved {
-            Err(refusal) if is_better_moved => resize_here().map_err(not_there)?.ok_or(refusal),
+        match unsafe { self.relocate(ptr, old, new) } {
+            Err(refusal) if is_better_moved => {
+                self.resize_found(&found, ptr, old, new)?.ok_or(refusal)
+            }
             moved => moved,
+        }
+    }
+
+    /// The block for `layout` at `ptr`.
+    #[inline]
+    fn look_up(&self, ptr: NonNull<u8>, layout: Layout) -> Result<Found<'_, S, P>, FreeError> {
+        let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) else {
+            return Err(self.why_not(ptr, layout));
+        };
+        let place = self.supply(tree).find(first, Self::class(layout));
+        let place = place.ok_or_else(|| self.why_not(ptr, layout))?;
+        Ok(Found { tree, first, place })
+    }
+
+    /// Resizes the block at `ptr` without moving it; `None` if there is no room or it is not aligned.
+    fn resize_found(
+        &self,
+        &Found { tree, first, place }: &Found<'_, S, P>,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Result<Option<NonNull<[u8]>>, FreeError> {
+        let (old_class, new_class) = (Self::class(old), Self::class(new));
+        if ptr.addr().get() & (new.align() - 1) != 0 {
+            return Ok(None);
+        }
+        match self.resize_leaves(tree, first, old_class, new_class, place) {
+            Ok(true) => Ok(Some(NonNull::slice_from_raw_parts(ptr, new_class.leaves * MIN_BLOCK))),
+            Ok(false) => Ok(None),
+            Err(NoBlock) => Err(self.why_not(ptr, old)),
         }
     }
 
@@ -296,6 +301,13 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let _ = unsafe { self.deallocate(block.cast(), layout) };
         error.into()
     }
+}
+
+/// A block that is to be resized: its first leaf, and where it is known.
+struct Found<'t, S: Storage, P: Policy> {
+    tree: &'t Tree<S, P>,
+    first: usize,
+    place: Place,
 }
 
 /// No block of the old size starts there.

@@ -5,8 +5,8 @@ use crate::tree::Policy;
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 
-/// The class of blocks for `size` bytes (of 0 bytes a class that no heap has blocks of) in leaves of `min_block` bytes, a power of two: as
-/// many leaves as hold it, rounded up to the policy's precision.
+/// The class of blocks for `size` bytes in leaves of `min_block` bytes, a power of two: as many leaves as
+/// hold it, rounded up to the policy's precision. For 0 bytes it is one that no heap has blocks of.
 ///
 /// Monotone, and a whole number of leaves that it returned once is returned again. So every size
 /// from the one asked for up to the block's usable size stands for the same number of leaves, and a
