@@ -79,8 +79,10 @@ impl Policy for Eager {
 /// use buddy_core::{Heap, Plain, Tight};
 /// use core::{alloc::Layout, mem::MaybeUninit};
 ///
-/// let mut memory = [const { MaybeUninit::uninit() }; 10_000];
-/// let heap: Heap<&mut [Plain], 16, Tight> = Heap::from_region(&mut memory)?;
+/// #[repr(align(4096))]
+/// struct Memory([MaybeUninit<u8>; 10_000]);
+/// let mut memory = Memory([MaybeUninit::uninit(); 10_000]);
+/// let heap: Heap<&mut [Plain], 16, Tight> = Heap::from_region(&mut memory.0)?;
 /// let page = Layout::from_size_align(1300, 8)?;
 /// let pages = core::iter::from_fn(|| heap.allocate(page).ok());
 /// assert_eq!(pages.count(), 7);
