@@ -13,6 +13,7 @@ use std::ptr::NonNull;
 enum Action {
     Allocate { layout: Layout, zeroed: bool },
     Free { victim: usize, by_address: bool },
+    FreeAgain { victim: usize },
     Resize { victim: usize, layout: Layout, zeroed: bool },
     Settle,
 }
@@ -35,6 +36,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
             .prop_map(|(layout, zeroed)| Action::Allocate { layout, zeroed }),
         4 => (any::<usize>(), any::<bool>())
             .prop_map(|(victim, by_address)| Action::Free { victim, by_address }),
+        2 => any::<usize>().prop_map(|victim| Action::FreeAgain { victim }),
         4 => (any::<usize>(), layouts(), any::<bool>())
             .prop_map(|(victim, layout, zeroed)| Action::Resize { victim, layout, zeroed }),
         1 => Just(Action::Settle),
@@ -118,12 +120,14 @@ struct Shadow<S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy> {
     /// The memory given to the heap.
     given: Vec<Range<usize>>,
     live: Vec<Live>,
+    /// What was live before, the last of it.
+    dead: Vec<Live>,
     next_seed: u8,
 }
 
 impl<S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy> Shadow<S, MIN_BLOCK, P> {
     fn new(heap: Heap<S, MIN_BLOCK, P>, given: Vec<Range<usize>>) -> Self {
-        Self { heap, given, live: Vec::new(), next_seed: 1 }
+        Self { heap, given, live: Vec::new(), dead: Vec::new(), next_seed: 1 }
     }
 
     fn run(mut self, actions: &[Action]) {
@@ -153,6 +157,9 @@ impl<S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy> Shadow<S, MIN_BLOCK
             }
             Action::Resize { victim, layout, zeroed } if !self.live.is_empty() => {
                 self.resize(victim % self.live.len(), layout, zeroed);
+            }
+            Action::FreeAgain { victim } if !self.dead.is_empty() => {
+                self.free_again(victim % self.dead.len());
             }
             Action::Settle => self.heap.settle(),
             _ => {}
@@ -217,8 +224,27 @@ impl<S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy> Shadow<S, MIN_BLOCK
         }
     }
 
+    /// The last that were freed are still on stacks, or were handed out again.
+    fn bury(&mut self, dead: Live) {
+        self.dead.push(dead);
+        if self.dead.len() > 12 {
+            self.dead.remove(0);
+        }
+    }
+
+    fn free_again(&mut self, victim: usize) {
+        let dead = self.dead[victim];
+        let is_live = |live: &Live| live.block.cast::<u8>() == dead.block.cast();
+        if dead.layout.size() > 0 && !self.live.iter().any(is_live) {
+            // SAFETY: nobody uses the block.
+            let refused = unsafe { self.heap.deallocate(dead.block.cast(), dead.layout) };
+            assert!(refused.is_err(), "{dead:?} was freed twice");
+        }
+    }
+
     fn free(&mut self, victim: usize, by_address: bool) {
         let live = self.live.swap_remove(victim);
+        self.bury(live);
         live.check(live.block.len());
         let ptr = live.block.cast();
         if by_address && live.layout.size() > 0 {
@@ -255,6 +281,7 @@ impl<S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy> Shadow<S, MIN_BLOCK
             }
         };
         self.live.swap_remove(victim);
+        self.bury(old);
         let live = self.enter(block, layout);
         let kept = old.layout.size().min(layout.size());
         Live { seed: old.seed, ..live }.check(kept);
@@ -265,10 +292,23 @@ impl<S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy> Shadow<S, MIN_BLOCK
     }
 }
 
-/// A heap over one region, with its metadata in the region or apart.
+/// Where a heap's metadata is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Metadata {
+    Inside,
+    Apart,
+    /// With so much more that small heaps have slabs and stacks, too.
+    Plenty,
+}
+
+fn metadata() -> impl Strategy<Value = Metadata> {
+    prop_oneof![1 => Just(Metadata::Inside), 1 => Just(Metadata::Apart), 2 => Just(Metadata::Plenty)]
+}
+
+/// A heap over one region.
 fn run_on_region<W: ZeroedWord, const MIN_BLOCK: usize, P: Policy>(
     (offset, len): (usize, usize),
-    apart: bool,
+    place: Metadata,
     actions: &[Action],
 ) {
     let mut backing = Backing::new(offset + len);
@@ -277,12 +317,14 @@ fn run_on_region<W: ZeroedWord, const MIN_BLOCK: usize, P: Policy>(
     let given = given.start.addr()..given.end.addr();
     let words = Heap::<&mut [W], MIN_BLOCK, P>::metadata_words(len);
     let mut metadata = Vec::new();
-    let built: Result<Heap<&mut [W], MIN_BLOCK, P>, _> = if apart && words != usize::MAX {
-        metadata.resize_with(words, W::default);
-        Heap::with_metadata(&mut metadata, region)
-    } else {
-        Heap::from_region(region)
-    };
+    let built: Result<Heap<&mut [W], MIN_BLOCK, P>, _> =
+        if place != Metadata::Inside && words != usize::MAX {
+            let more = if place == Metadata::Plenty { 4000 } else { 0 };
+            metadata.resize_with(words + more, W::default);
+            Heap::with_metadata(&mut metadata, region)
+        } else {
+            Heap::from_region(region)
+        };
     match built {
         Ok(heap) => {
             assert!(heap.size() > 0 && heap.size() <= len);
@@ -359,9 +401,9 @@ macro_rules! shadow_tests {
             proptest! {
                 #[test]
                 fn blocks_in_a_region_are_whole_and_apart(
-                    region in regions(), apart: bool, actions in actions()
+                    region in regions(), place in metadata(), actions in actions()
                 ) {
-                    run_on_region::<$word, $min_block, $policy>(region, apart, &actions);
+                    run_on_region::<$word, $min_block, $policy>(region, place, &actions);
                 }
 
                 #[test]

@@ -96,7 +96,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         }
         if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
             let class = Self::class(layout);
-            if tree.detach(first, class.leaves) {
+            if self.supply(tree).detach_from_tree(first, class) {
                 self.zeros(tree).note(&(first..first + class.leaves));
                 tree.free_detached(first, class.leaves);
                 return Ok(());

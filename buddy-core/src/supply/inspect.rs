@@ -1,6 +1,5 @@
 //! What a leaf belongs to, and what rests: slots of slabs first, then the tree's blocks.
 
-use super::stack::Slot;
 use super::{Record, Seat, Supply};
 use crate::class::Class;
 use crate::tree::{Extent, FreeError, Kind, Policy, Slab, SlabKind, Storage, Tree, Word};
@@ -27,26 +26,32 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
         }
         let slab = self.tree.slab_around(leaf)?;
         let class = Self::class_of(&slab);
-        let record = self.record(class)?;
+        let record = self.slabs_of(class)?;
         let number = (leaf - Self::first_leaf(class, slab.number)) / class.leaves;
         let first = Self::first_leaf(class, slab.number) + number * class.leaves;
-        let slot = Slot { first, number: number as u32 };
         (number < record.kind(class).count()).then(|| Tenure {
             class,
             first,
-            is_free: slab.free >> number & 1 == 1 || Self::rests(&record, slot),
+            is_free: slab.free >> number & 1 == 1 || Self::rests(&record, first),
         })
     }
 
     /// What a leaf belongs to; a free slot is an extent of its own. O(orders) but for long runs.
     pub(crate) fn extent_at(self, leaf: usize) -> Option<Extent> {
-        match self.slot_around(leaf) {
-            Some(Tenure { class, first, is_free }) => {
-                let kind = if is_free { Kind::Free } else { Kind::Used };
-                Some(Extent { first, leaves: class.leaves, kind })
-            }
-            None => self.tree.extent_at(leaf),
+        if let Some(Tenure { class, first, is_free }) = self.slot_around(leaf) {
+            let kind = if is_free { Kind::Free } else { Kind::Used };
+            return Some(Extent { first, leaves: class.leaves, kind });
         }
+        let extent = self.tree.extent_at(leaf)?;
+        let rests = extent.kind == Kind::Used && self.block_rests(extent.first, extent.leaves);
+        Some(if rests { Extent { kind: Kind::Free, ..extent } } else { extent })
+    }
+
+    /// Whether an allocated block of the tree rests.
+    fn block_rests(self, first: usize, leaves: usize) -> bool {
+        let class = Class::of(leaves, P::PRECISION);
+        let record = class.and_then(|class| self.record(class));
+        record.is_some_and(|record| Self::rests(&record, first))
     }
 
     /// How many leaves the allocated block at `first` has. O(orders).
@@ -57,18 +62,32 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
                 Err(FreeError::NotStart { leaf: first, block: slot.first })
             }
             Some(slot) => Ok(slot.class.leaves),
-            None => self.tree.leaves_of(first),
+            None => {
+                let found = self.tree.leaves_of(first);
+                let block = match found {
+                    Err(FreeError::NotStart { block, .. }) => block,
+                    _ => first,
+                };
+                match self.tree.leaves_of(block) {
+                    Ok(leaves) if self.block_rests(block, leaves) => {
+                        Err(FreeError::AlreadyFree { leaf: first })
+                    }
+                    _ => found,
+                }
+            }
         }
     }
 
     /// Where a block of the class is known that is allocated at `first`; `None` if none is.
     pub(crate) fn find(self, first: usize, class: Class) -> Option<Place> {
         if let Some(record) = self.record(class) {
+            if Self::rests(&record, first) {
+                return None;
+            }
             if let Some(Seat { word, slot, .. }) = self.seat(first, class, &record) {
                 let word = word.load();
                 if Self::is_own(word, record.tag()) {
-                    let is_held = word >> slot.number & 1 == 0 && !Self::rests(&record, slot);
-                    return is_held.then_some(Place::Slab);
+                    return (word >> slot & 1 == 0).then_some(Place::Slab);
                 }
             }
         }
@@ -80,7 +99,7 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
     pub(crate) fn detach(self, first: usize, class: Class) -> bool {
         for _ in 0..=P::PATIENCE {
             let Some(Place::Slab) = self.find(first, class) else { break };
-            let Some(record) = self.record(class) else { break };
+            let Some(record) = self.slabs_of(class) else { break };
             self.unstack(class, &record);
             let number = first >> (class.natural + Tree::<S, P>::SLAB_HEIGHT);
             if self.tree.open_slab(&record.kind(class), number) {
@@ -89,21 +108,35 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
             // Another call is at it.
             core::hint::spin_loop();
         }
+        self.detach_from_tree(first, class)
+    }
+
+    /// As [`Self::detach`], of a block that is no slot.
+    pub(crate) fn detach_from_tree(self, first: usize, class: Class) -> bool {
+        if let Some(record) = self.record(class).filter(|_| Self::STACKS) {
+            if Self::rests(&record, first) {
+                return false;
+            }
+            record.stack().cut();
+        }
         self.tree.detach(first, class.leaves)
     }
 
-    /// Leaves of free slots. Nothing changes hands. O(classes + slabs that have some).
+    /// Leaves of free slots and of what rests on stacks. Nothing changes hands. O(classes + slabs that have
+    /// some).
     pub(crate) fn resting(self) -> usize {
-        let leaves = |(class, record): (Class, Record<'_, S::Word>)| {
+        let slots = |(class, record): (Class, Record<'_, S::Word>)| {
             let place = |number| self.words().get(Self::place(&record, number));
             let free = |number| {
                 (place(number).map_or(0, Word::load) & record.kind(class).slots).count_ones()
                     as usize
             };
-            let stacked = if Self::STACKS { record.stack().len() } else { 0 };
-            (self.marked(class, &record).map(free).sum::<usize>() + stacked) * class.leaves
+            self.marked(class, &record).map(free).sum::<usize>() * class.leaves
         };
-        self.classes().map(leaves).sum()
+        let stacked = |(class, record): (Class, Record<'_, S::Word>)| {
+            if Self::STACKS { record.stack().len() * class.leaves } else { 0 }
+        };
+        self.classes().map(slots).sum::<usize>() + self.records().map(stacked).sum::<usize>()
     }
 }
 

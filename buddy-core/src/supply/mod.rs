@@ -7,8 +7,9 @@
 //! a block of the tree becomes a slab. A slab of which all slots are free goes back to the tree, unless
 //! it is a lane's hint, or one of a few that are kept.
 //!
-//! For one thread the slots that were freed last rest on a *stack*, a few of each class (`stack.rs`), and
-//! are taken from there again, without a change of the slab.
+//! For one thread the blocks that were freed last rest on a *stack*, a few of each class (`stack.rs`), and
+//! are taken from there again, without a change of the slab or the tree. Classes have one whose blocks are
+//! too large for slabs, too.
 //!
 //! - **M1** The word of a slab says whether a slot is free; a slot that it says is held may rest on the
 //!   class's stack instead, if there is one thread. A free finds the word by the block's address and
@@ -17,8 +18,10 @@
 //!   will see to it. (So a slab without free slots gets one in transit only.) Whoever is short of
 //!   memory raises PRESSURE and makes trees again of all marked slabs; from then on until PRESSURE is 0
 //!   again, whoever marks a slab or raises one makes a tree of it.
-//! - **M3** What rests on a stack is a held slot of a slab, or, while the stack is being emptied, of what
-//!   was one: it is emptied before a slab of the class is made a tree.
+//! - **M3** What rests on a class's stack is a held slot or, of a class without slabs, a held block of the
+//!   tree that is aligned as slots are, or, while the stack is being emptied, what was one: it is emptied before a slab
+//!   of the class is made a tree. What was taken from it and is above its top is held, and of the class
+//!   still: whoever frees such a block elsewhere, or resizes one, cuts the stack.
 //!
 //! Hints, and the counts of demand and of kept slabs, may be wrong; only time is lost then.
 
@@ -33,7 +36,7 @@ mod tests;
 pub(crate) use inspect::Place;
 pub(crate) use shape::Shape;
 use shape::record;
-use stack::{Slot, Stack};
+use stack::Stack;
 
 use crate::class::Class;
 use crate::tree::{Order, Policy, SlabKind, Storage, Tree, Word, max_value};
@@ -51,6 +54,8 @@ const FREE_FOR_KEPT: usize = 1 << 8;
 const FREE_FOR_A_SMALL_BLOCK: usize = 1 << 13;
 /// or if it has no more leaves than this.
 const SMALL_BLOCK: usize = 64;
+/// So many blocks of a class without slabs rest.
+const LARGE_BLOCKS: usize = 2;
 
 /// A tree with slabs before it: blocks by size class.
 pub(crate) struct Supply<'t, S: Storage, P: Policy> {
@@ -79,7 +84,8 @@ struct Seat<'t, S: Storage> {
     word: &'t S::Word,
     /// The slab's number.
     slab: usize,
-    slot: Slot,
+    /// The slot's number.
+    slot: u32,
 }
 
 /// What is known of a class of slabs.
@@ -91,7 +97,7 @@ impl<'t, W: Word> Record<'t, W> {
         self.0[field].load()
     }
 
-    /// The slots that were freed last.
+    /// The blocks that were freed last.
     #[inline(always)]
     fn stack(&self) -> Stack<'t, W> {
         Stack(&self.0[record::STACK..])
@@ -123,10 +129,10 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         self.tree.words()
     }
 
-    /// The record of a class; `None` if it has no slabs.
+    /// The record of a class; `None` if it has neither slabs nor a stack.
     #[inline(always)]
     fn record(self, class: Class) -> Option<Record<'t, S::Word>> {
-        if class.index >= self.shape.classes {
+        if class.index >= self.shape.records {
             return None;
         }
         // With several lanes what follows a record is not its own, but there: the next, and the hints.
@@ -172,9 +178,15 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
 
     /// The bits of as many slots as a word has room for.
     const ALL_SLOTS: usize = SlabKind::all_slots::<S::Word>();
+    const MOST_SLOTS: usize = SlabKind::most_slots::<S::Word>();
 
-    /// Whether freed slots rest in stacks, which are for one thread.
-    const STACKS: bool = !S::Word::SHARED && P::CPUS <= 1;
+    /// Whether freed blocks rest on stacks, which are for one thread.
+    const STACKS: bool = Shape::has_stacks::<S::Word, P>();
+
+    /// The record of a class that has slabs.
+    fn slabs_of(self, class: Class) -> Option<Record<'t, S::Word>> {
+        self.record(class).filter(|_| class.index < self.shape.classes)
+    }
 
     /// Takes a block of the class that was freed last, or from the slab that the lane took from before:
     /// its first leaf.
@@ -182,8 +194,8 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     pub(crate) fn take(self, class: Class) -> Option<usize> {
         let record = self.record(class)?;
         if Self::STACKS {
-            if let Some(slot) = record.stack().pop() {
-                return Some(slot.first);
+            if let Some(first) = record.stack().pop() {
+                return Some(first);
             }
         }
         let at = self.hint(&record, class, Self::lane())?.load();
@@ -204,7 +216,8 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         self.give_plain(first, class) || self.give_slow(first, class)
     }
 
-    /// As [`Self::give`], if nothing is to be done but to put a slot on the stack, or free it in its slab.
+    /// As [`Self::give`], if nothing is to be done but to put a block on the stack, or free a slot in its
+    /// slab.
     #[inline(always)]
     pub(crate) fn give_plain(self, first: usize, class: Class) -> bool {
         self.try_give_plain(first, class).is_some()
@@ -213,31 +226,38 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     #[inline(always)]
     fn try_give_plain(self, first: usize, class: Class) -> Option<()> {
         let record = self.record(class)?;
+        if Self::STACKS && record.stack().put_back(first) {
+            return Some(());
+        }
         let (at, number) = Self::seat_of(first, class, &record);
         let word = self.words().get(at).filter(|_| number < S::Word::BITS)?;
-        let (whole, bit) = (record.at(record::WHOLE), 1 << number);
+        let whole = record.at(record::WHOLE);
         // The tag is right, and the slot is there and held.
-        let is_held = |old: usize| old ^ whole <= Self::ALL_SLOTS && (old ^ whole) & bit != 0;
+        let is_held =
+            |old: usize| (old ^ whole) >> number & 1 == 1 && (old ^ whole) >> Self::MOST_SLOTS == 0;
+        let has_free = |old: usize| old & Self::ALL_SLOTS != 0;
+        let is_hint =
+            || self.hint(&record, class, Self::lane()).is_some_and(|hint| hint.load() == at);
+        // The slab does not become whole, unless the lane takes from it.
+        let stays = |old: usize| (old ^ whole) & !(1 << number) != 0 || is_hint();
         if Self::STACKS {
-            if !is_held(word.load()) {
+            let old = word.load();
+            if !is_held(old) {
                 return None;
             }
-            if record.stack().push(Slot { first, number })? {
+            if record.stack().push(first, stack::MOST)? {
                 return Some(());
             }
+            // The slab has another free slot (M2).
+            return (has_free(old) && stays(old)).then(|| word.store(old | 1 << number));
         }
-        // The slab has another free slot or is marked nevertheless (M2), and does not become whole, unless
-        // the lane takes from it.
+        // As above, or it is marked nevertheless.
         let is_marked = || S::Word::SHARED && self.is_marked(&record, Self::number(&record, at));
-        let hint = self.hint(&record, class, Self::lane())?;
-        let is_plain = |old: usize| {
-            let stays = old ^ whole != bit || hint.load() == at;
-            is_held(old) && stays && (old != record.tag() || is_marked())
-        };
-        let old = word.update(|old| is_plain(old).then_some(old | bit)).ok()?;
+        let is_plain = |old: usize| is_held(old) && stays(old) && (has_free(old) || is_marked());
+        let old = word.update(|old| is_plain(old).then_some(old | 1 << number)).ok()?;
         // Whoever cleared the mark in between, or is short of memory, has seen this slot, or else has
         // changed the word before, so that this call sees what it did.
-        if S::Word::SHARED && old == record.tag() && (!is_marked() || self.is_short()) {
+        if S::Word::SHARED && !has_free(old) && (!is_marked() || self.is_short()) {
             self.mark_late(class.index, Self::number(&record, at));
         }
         Some(())
@@ -280,7 +300,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// searches the tree: its first leaf.
     #[inline(never)]
     pub(crate) fn take_marked(self, class: Class) -> Option<usize> {
-        let record = self.record(class)?;
+        let record = self.slabs_of(class)?;
         if P::CPUS <= 1 {
             return self.take_behind(class, &record, 0..usize::MAX);
         }
@@ -291,7 +311,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
 
     /// With several CPUs: takes a block of the class from any slab at all.
     pub(crate) fn take_others(self, class: Class) -> Option<usize> {
-        let record = self.record(class).filter(|_| P::CPUS > 1)?;
+        let record = self.slabs_of(class).filter(|_| P::CPUS > 1)?;
         self.take_behind(class, &record, 0..usize::MAX)
     }
 
@@ -333,7 +353,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// Takes a block of the class from a slab that is made for it; `None` if it is not worth one, or
     /// there is no block for one.
     pub(crate) fn raise(self, class: Class) -> Option<Supplied> {
-        let record = self.record(class)?;
+        let record = self.slabs_of(class)?;
         if !self.is_worth_a_slab(class, &record) || self.is_short() {
             return None;
         }
@@ -389,7 +409,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         // Behind the last slot blocks are the tree's, those of the class, too.
         let is_slot = number < S::Word::BITS && record.kind(class).slots >> number & 1 == 1;
         let word = self.words().get(at).filter(|_| is_slot)?;
-        Some(Seat { word, slab: Self::number(record, at), slot: Slot { first, number } })
+        Some(Seat { word, slab: Self::number(record, at), slot: number })
     }
 
     /// Whether a word is that of a slab with this tag, opened or not.
@@ -404,25 +424,48 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         let Some(record) = self.record(class) else {
             return self.tree.free_sized(first, class.leaves).is_ok();
         };
+        !Self::rests(&record, first) && self.free(first, class, &record, true)
+    }
+
+    /// Whether a block of the class is on its stack.
+    fn rests(record: &Record<'t, S::Word>, first: usize) -> bool {
+        Self::STACKS && record.stack().has(first)
+    }
+
+    /// Frees a block that does not rest: a slot in its slab; others may rest from now on, or are freed in the
+    /// tree.
+    fn free(
+        self,
+        first: usize,
+        class: Class,
+        record: &Record<'t, S::Word>,
+        may_rest: bool,
+    ) -> bool {
         let tag = record.tag();
-        let seat = self.seat(first, class, &record);
+        let seat = self.seat(first, class, record);
         if let Some(seat) = seat.filter(|seat| Self::is_own(seat.word.load(), tag)) {
-            if Self::rests(&record, seat.slot) {
-                return false;
-            }
-            match self.free_slot(class, &record, &seat) {
+            match self.free_slot(class, record, &seat) {
                 Ok(()) => return true,
                 Err(now) if Self::is_own(now, tag) => return false,
                 // It is a tree by now.
                 Err(_) => {}
             }
         }
-        self.tree.free_sized(first, class.leaves).is_ok()
+        may_rest && self.rest(first, class, record)
+            || self.tree.free_sized(first, class.leaves).is_ok()
     }
 
-    /// Whether a slot of the class is on its stack.
-    fn rests(record: &Record<'t, S::Word>, slot: Slot) -> bool {
-        Self::STACKS && record.stack().has(slot)
+    /// Puts a block of the tree on its class's stack, if it is held and has room there, and the class has no
+    /// slabs; says whether it did.
+    fn rest(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> bool {
+        // Aligned as slots are, side by side.
+        let is_aligned = first.trailing_zeros() >= class.leaves.trailing_zeros();
+        Self::STACKS
+            && class.index >= self.shape.classes
+            && is_aligned
+            && record.stack().len() < LARGE_BLOCKS
+            && self.tree.has_block(first, class.leaves)
+            && record.stack().push(first, LARGE_BLOCKS) == Some(true)
     }
 
     /// Frees a slot in its slab; if it is not held there, the slab's word.
@@ -434,9 +477,12 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     ) -> Result<(), usize> {
         // Before the first of its slots is free (M2).
         let _transit = self.tree.transit();
-        let (tag, bit) = (record.tag(), 1 << seat.slot.number);
+        let (tag, bit) = (record.tag(), 1 << seat.slot);
         let is_held = |old: usize| Self::is_own(old, tag) && old & bit == 0;
         let old = seat.word.update(|old| is_held(old).then_some(old | bit))?;
+        if Self::STACKS {
+            record.stack().cut();
+        }
         if old & SlabKind::opening::<S::Word>() == 0 {
             self.note_freed(class, record, seat.slab, old | bit);
         }
@@ -485,10 +531,15 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         self.words().get(self.shape.pressure).is_some_and(|pressure| pressure.load() != 0)
     }
 
-    /// The classes that have slabs, and their records.
-    fn classes(self) -> impl Iterator<Item = (Class, Record<'t, S::Word>)> {
-        let classes = (0..self.shape.classes).map(|index| Class::at(index, P::PRECISION));
+    /// The classes that have records, and these.
+    fn records(self) -> impl Iterator<Item = (Class, Record<'t, S::Word>)> {
+        let classes = (0..self.shape.records).map(|index| Class::at(index, P::PRECISION));
         classes.filter_map(move |class| Some((class, self.record(class)?)))
+    }
+
+    /// Those of classes with slabs.
+    fn classes(self) -> impl Iterator<Item = (Class, Record<'t, S::Word>)> {
+        self.records().take(self.shape.classes as usize)
     }
 
     /// The slabs of a class with a free slot, the lowest first: their numbers.
@@ -501,19 +552,28 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         })
     }
 
-    /// Frees the slots of a class that rest on its stack: in their slabs, or, where memory is so short that
+    /// Frees the blocks of a class that rest on its stack: in their slabs, or, where memory is so short that
     /// a slab is made a tree at the first of them, there.
     fn unstack(self, class: Class, record: &Record<'t, S::Word>) {
-        while let Some(slot) = Self::STACKS.then(|| record.stack().pop()).flatten() {
-            // Nobody else could free it.
-            self.give_slow(slot.first, class);
+        if !Self::STACKS {
+            return;
         }
+        while let Some(first) = record.stack().pop() {
+            // Nobody else could free it.
+            self.free(first, class, record, false);
+        }
+        record.stack().cut();
+    }
+
+    /// Frees all blocks that rest on stacks.
+    fn unstack_all(self) {
+        self.records().for_each(|(class, record)| self.unstack(class, &record));
     }
 
     /// Makes trees again of all slabs with a free slot. O(classes), and O(slots * orders) for each.
     pub(crate) fn settle(self) {
+        self.unstack_all();
         for (class, record) in self.classes() {
-            self.unstack(class, &record);
             for number in self.marked(class, &record) {
                 // Another call may be at it.
                 self.tree.open_slab(&record.kind(class), number);
@@ -525,12 +585,12 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
 
     /// Makes trees again of all slabs. O(words).
     pub(crate) fn dissolve(self) {
-        self.classes().for_each(|(class, record)| self.unstack(class, &record));
+        self.unstack_all();
         let highest = self.classes().map(|(class, _)| class.natural).max();
         let orders = highest.into_iter().flat_map(|highest| 0..=highest).filter_map(Order::new);
         for slab in orders.flat_map(|natural| self.tree.slabs(natural)) {
             let class = Self::class_of(&slab);
-            if let Some(record) = self.record(class) {
+            if let Some(record) = self.slabs_of(class) {
                 self.tree.open_slab(&record.kind(class), slab.number);
             }
         }

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! | PRESSURE | record of class 0 | of class 1 | .. | hints of lane 0 | of lane 1 | .. | marks of class 0 | ..
+//! records: of the classes with slabs, and of some larger ones that have a stack only
 //! marks: the summaries over the words that may be the class's slabs, the lowest first
 //! ```
 
+use super::stack::{self, Stack};
 use crate::class::Class;
 use crate::tree::{Order, Policy, SlabKind, Storage, Tree, Word, max_value};
 
@@ -29,13 +31,15 @@ pub(super) mod record {
     pub(in crate::supply) const KEPT: usize = 7;
     /// With one lane: the metadata index of the slab that it takes from, or 0.
     pub(in crate::supply) const HINT: usize = 8;
-    /// For one thread: which slots were freed last (`stack.rs`).
+    /// For one thread: which blocks were freed last (`stack.rs`).
     pub(in crate::supply) const STACK: usize = 9;
-    pub(in crate::supply) const WORDS: usize = STACK + super::super::stack::WORDS;
+    pub(in crate::supply) const WORDS: usize = STACK + super::stack::WORDS;
 }
 
 /// Slabs are at most this part of the range: `log2`.
 const ORDERS_BELOW_TOP: u32 = 4;
+/// Blocks that rest on a stack are at most this part of the range: `log2`.
+const RESTING_BELOW_TOP: u32 = 6;
 /// Slots' places in their slab are divided in 32 bits.
 const HIGHEST_NATURAL: u32 = 26;
 /// Lanes beyond these share.
@@ -48,16 +52,19 @@ const LINE_WORDS: usize = 8;
 pub(crate) struct Shape {
     /// The classes that have slabs: the smallest ones.
     pub(super) classes: u32,
+    /// Those that have records: these, and the next larger ones if they have stacks.
+    pub(super) records: u32,
     /// The metadata index of the number of calls that are short of memory.
     pub(super) pressure: usize,
     /// The metadata index of the first record, which follows it, in records: so it needs fewer bits than
     /// an index has, and no sum of it overflows.
-    records: u32,
+    first_record: u32,
     words: usize,
 }
 
 impl Shape {
-    pub(crate) const NONE: Self = Self { classes: 0, pressure: 0, records: 0, words: 0 };
+    pub(crate) const NONE: Self =
+        Self { classes: 0, records: 0, pressure: 0, first_record: 0, words: 0 };
 
     /// The words to spend on the slabs of a tree of `tree_words` words over `leaves` leaves: what both
     /// together may take is 4.29 bits a leaf, which leaves nothing for those of small trees; half a bit more
@@ -79,45 +86,57 @@ impl Shape {
         let Some(mut shape) = Self::at::<P>(pressure) else {
             return Self::NONE;
         };
-        let highest =
-            tree.max_order().get().checked_sub(Tree::<S, P>::SLAB_HEIGHT + ORDERS_BELOW_TOP);
+        let is_at_most = |natural: u32, below_top: u32| {
+            natural.saturating_add(below_top) <= tree.max_order().get()
+        };
         // With more significant bits a slab's word cannot tell the classes of an order apart.
         let has_ranks = P::PRECISION <= SlabKind::ranks::<S::Word>().ilog2() + 1;
-        // A stack has a leaf and the number of a slot in one word.
-        let has_room = tree.capacity_end() <= max_value::<S::Word>() >> S::Word::BITS.ilog2();
-        let Some(highest) = highest.filter(|_| has_ranks && has_room) else {
-            return Self::NONE;
-        };
         let mut marks = 0;
         loop {
-            let class = Class::at(shape.classes, P::PRECISION);
-            let Some(natural) = Order::new(class.natural) else { break };
-            if class.natural > highest.min(HIGHEST_NATURAL) {
-                break;
-            }
-            marks += tree.slab_summary_words(natural);
-            let larger = Self { classes: shape.classes + 1, ..shape };
-            let needed = larger.marks::<P>() - pressure + marks;
-            if needed > words {
-                break;
-            }
-            shape = Self { words: needed, ..larger };
+            let Class { natural, .. } = Class::at(shape.classes, P::PRECISION);
+            let has_slabs = has_ranks
+                && natural <= HIGHEST_NATURAL
+                && is_at_most(natural, Tree::<S, P>::SLAB_HEIGHT + ORDERS_BELOW_TOP);
+            let Some(order) = Order::new(natural).filter(|_| has_slabs) else { break };
+            let (classes, with_own) = (shape.classes + 1, marks + tree.slab_summary_words(order));
+            let larger = Self { classes, records: classes, ..shape }.sized::<P>(with_own, words);
+            let Some(larger) = larger else { break };
+            (shape, marks) = (larger, with_own);
         }
-        if shape.classes == 0 { Self::NONE } else { shape }
+        while Self::has_stacks::<S::Word, P>()
+            && is_at_most(Class::at(shape.records, P::PRECISION).natural, RESTING_BELOW_TOP)
+        {
+            let larger = Self { records: shape.records + 1, ..shape };
+            let Some(larger) = larger.sized::<P>(marks, words) else { break };
+            shape = larger;
+        }
+        if shape.records == 0 { Self::NONE } else { shape }
+    }
+
+    /// With so many words of marks; `None` if it does not fit in `words` then.
+    fn sized<P: Policy>(self, marks: usize, words: usize) -> Option<Self> {
+        let needed = self.marks::<P>() - self.pressure + marks;
+        (needed <= words).then_some(Self { words: needed, ..self })
+    }
+
+    /// Whether freed blocks rest on stacks, which are for one thread.
+    pub(super) const fn has_stacks<W: Word, P: Policy>() -> bool {
+        !W::SHARED && P::CPUS <= 1
     }
 
     /// For models: the smallest class only, whatever the size of the tree.
     #[cfg(all(test, loom))]
     pub(super) fn of_one_class<S: Storage, P: Policy>(tree: &Tree<S, P>, pressure: usize) -> Self {
-        let shape = Self { classes: 1, ..Self::at::<P>(pressure).unwrap() };
+        let shape = Self { classes: 1, records: 1, ..Self::at::<P>(pressure).unwrap() };
         let words = shape.marks::<P>() - pressure + tree.slab_summary_words(Order::MIN);
         Self { words, ..shape }
     }
 
     /// Of no classes yet.
     fn at<P: Policy>(pressure: usize) -> Option<Self> {
-        let records = u32::try_from((pressure + 1).div_ceil(Self::record_words::<P>())).ok()?;
-        Some(Self { classes: 0, pressure, records, words: 0 })
+        let first_record =
+            u32::try_from((pressure + 1).div_ceil(Self::record_words::<P>())).ok()?;
+        Some(Self { pressure, first_record, ..Self::NONE })
     }
 
     /// How many CPUs have hints of their own.
@@ -135,26 +154,26 @@ impl Shape {
     }
 
     pub(crate) const fn is_none(&self) -> bool {
-        self.classes == 0
+        self.records == 0
     }
 
     /// Where the record of a class lies.
     #[inline(always)]
     pub(super) const fn record<P: Policy>(&self, class: u32) -> usize {
-        (self.records as usize + class as usize) * Self::record_words::<P>()
+        (self.first_record as usize + class as usize) * Self::record_words::<P>()
     }
 
     /// Where the hint of a class and lane lies, of more lanes than one: those of a lane in words that no
     /// other lane has near its own.
     #[inline(always)]
     pub(super) const fn hint<P: Policy>(&self, class: u32, lane: usize) -> usize {
-        self.record::<P>(self.classes) + lane * self.hints::<P>() + class as usize
+        self.record::<P>(self.records) + lane * self.hints::<P>() + class as usize
     }
 
     /// The words of a lane's hints.
     const fn hints<P: Policy>(&self) -> usize {
         if Self::lanes::<P>() > 1 {
-            (self.classes as usize).next_multiple_of(LINE_WORDS) + LINE_WORDS
+            (self.records as usize).next_multiple_of(LINE_WORDS) + LINE_WORDS
         } else {
             0
         }
@@ -162,7 +181,7 @@ impl Shape {
 
     /// Where the marks begin.
     const fn marks<P: Policy>(&self) -> usize {
-        self.record::<P>(self.classes) + Self::lanes::<P>() * self.hints::<P>()
+        self.record::<P>(self.records) + Self::lanes::<P>() * self.hints::<P>()
     }
 
     /// Writes zeros.
@@ -177,6 +196,19 @@ impl Shape {
     pub(super) fn lay_out<S: Storage, P: Policy>(&self, tree: &Tree<S, P>) {
         let words = tree.words();
         let mut marks = self.marks::<P>();
+        let put = |index: u32, field: usize, value: usize| {
+            if let Some(word) = words.get(self.record::<P>(index) + field) {
+                word.store(value);
+            }
+        };
+        for index in (0..self.records).filter(|_| Self::has_stacks::<S::Word, P>()) {
+            put(index, record::STACK + 1, Stack::<S::Word>::CUT);
+        }
+        // What has no slabs takes from, and gives to, one that has no slots.
+        for index in self.classes..self.records {
+            put(index, record::HINT, self.record::<P>(index) + record::WHOLE);
+            put(index, record::BASE, max_value::<S::Word>() / 2);
+        }
         for index in 0..self.classes {
             let class = Class::at(index, P::PRECISION);
             let natural = Order::new(class.natural).unwrap_or(Order::MAX);
@@ -190,9 +222,7 @@ impl Shape {
                 (record::MARKS, tree.slab_marks(natural, marks)),
             ];
             for (field, value) in fields {
-                if let Some(word) = words.get(self.record::<P>(index) + field) {
-                    word.store(value);
-                }
+                put(index, field, value);
             }
             marks += tree.slab_summary_words(natural);
         }

@@ -1,99 +1,95 @@
-//! The slots that were freed last, which are taken first: a few of each class, for one thread.
+//! The blocks that were freed last, which are taken first: a few of each class, for one thread.
 //!
-//! To its slab a slot that rests here is held. So neither the call that puts it here nor the one that takes
-//! it again changes a word of the tree. That it is free is told by the first of the stack's words, which
-//! has a bit for every number of a slot in its slab, and above these bits how many slots there are:
+//! To its slab, or to the tree, a block that rests here is held. So neither the call that puts it here nor
+//! the one that takes it again changes a word of theirs:
 //!
 //! ```text
-//! | how many: 4 bits | a bit a number |   a slot's first leaf, and its number in its slab | .. | ..
+//! | how many | a block's first leaf | .. | ..
+//!            the bottom                  the top, and what was taken above it
 //! ```
 //!
-//! Two slots with one number, of two slabs, are never here together. So a bit that is not set says that a
-//! slot is not here, and a second free is told without a look at the others.
+//! What was taken stays above the top: the block there goes back without another look, as long as nothing
+//! says that it is another's now. After the last of them comes a [`Stack::CUT`].
 
-use crate::tree::{SlabKind, Word};
+use crate::tree::{Word, max_value};
 
-/// The most slots.
-const SLOTS: usize = 6;
-pub(super) const WORDS: usize = SLOTS + 1;
+/// The most blocks.
+pub(super) const MOST: usize = 6;
+pub(super) const WORDS: usize = MOST + 1;
 
 /// The words of a stack: [`WORDS`].
-#[derive(Clone, Copy)]
 pub(super) struct Stack<'t, W>(pub(super) &'t [W]);
 
-/// A slot that is in a slab.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Slot {
-    /// Its first leaf.
-    pub(super) first: usize,
-    /// Its number.
-    pub(super) number: u32,
+impl<W> Clone for Stack<'_, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
 }
 
+impl<W> Copy for Stack<'_, W> {}
+
 impl<W: Word> Stack<'_, W> {
-    /// The bits of a slot's number.
-    pub(super) const NUMBER_BITS: u32 = W::BITS.ilog2();
+    /// No block begins at such a leaf: a word has two bits a leaf at least.
+    pub(super) const CUT: usize = max_value::<W>();
 
-    /// Where the number of slots lies.
-    const COUNT_SHIFT: u32 = {
-        let shift = W::BITS - 4;
-        assert!(SlabKind::most_slots::<W>() <= shift as usize && SLOTS < 16);
-        shift
-    };
-
+    /// Takes the block on top: its first leaf.
     #[inline(always)]
-    fn entry(Slot { first, number }: Slot) -> usize {
-        first << Self::NUMBER_BITS | number as usize
+    pub(super) fn pop(self) -> Option<usize> {
+        let count = self.0[0].load();
+        // Of none there is no last.
+        let top = self.0[1..].get(count.wrapping_sub(1))?;
+        self.0[0].store(count - 1);
+        Some(top.load())
     }
 
+    /// Puts the block back that was taken last and not put back since, if it is the one at `first`.
     #[inline(always)]
-    fn slot(entry: usize) -> Slot {
-        let number = entry & ((1 << Self::NUMBER_BITS) - 1);
-        Slot { first: entry >> Self::NUMBER_BITS, number: number as u32 }
-    }
-
-    /// Puts a held slot on top; `false` if there is no room, or another with its number. `None`: it may be
-    /// here already.
-    #[inline(always)]
-    pub(super) fn push(&self, slot: Slot) -> Option<bool> {
-        let (head, bit, entry) = (self.0[0].load(), 1 << slot.number, Self::entry(slot));
-        let count = head >> Self::COUNT_SHIFT;
-        if head & bit != 0 {
-            // Words above the top may hold it, too.
-            let may_have = self.0[1..].iter().fold(false, |has, word| has | (word.load() == entry));
-            return if may_have { None } else { Some(false) };
+    pub(super) fn put_back(self, first: usize) -> bool {
+        let count = self.0[0].load();
+        let above = self.0[1..].get(count);
+        let is_above = above.is_some_and(|above| above.load() == first);
+        if is_above {
+            self.0[0].store(count + 1);
         }
-        let Some(next) = self.0.get(count + 1) else {
+        is_above
+    }
+
+    /// Puts a held block on top, if fewer than `most` are here: whether it was. `None`: it is here already.
+    #[inline(always)]
+    pub(super) fn push(self, first: usize, most: usize) -> Option<bool> {
+        let count = self.0[0].load();
+        if self.has(first) {
+            return None;
+        }
+        let Some(next) = self.0[1..].get(count).filter(|_| count < most) else {
             return Some(false);
         };
-        next.store(entry);
-        self.0[0].store(head + (1 << Self::COUNT_SHIFT) + bit);
+        next.store(first);
+        if let Some(above) = self.0.get(count + 2) {
+            above.store(Self::CUT);
+        }
+        self.0[0].store(count + 1);
         Some(true)
     }
 
-    /// Takes the slot on top.
+    /// Forgets what was taken: it may be another's from now on.
+    pub(super) fn cut(self) {
+        if let Some(above) = self.0[1..].get(self.len()) {
+            above.store(Self::CUT);
+        }
+    }
+
+    /// How many blocks are here.
+    pub(super) fn len(self) -> usize {
+        self.0[0].load().min(MOST)
+    }
+
+    /// Whether the block at `first` is here.
     #[inline(always)]
-    pub(super) fn pop(&self) -> Option<Slot> {
-        let head = self.0[0].load();
-        let count = head >> Self::COUNT_SHIFT;
-        // The word of number 0 is not a slot's; what is too large a number is none.
-        let top = self.0.get(count).filter(|_| count != 0)?;
-        let slot = Self::slot(top.load());
-        self.0[0].store(head.wrapping_sub(1 << Self::COUNT_SHIFT) & !(1 << slot.number));
-        Some(slot)
-    }
-
-    /// How many slots are here.
-    pub(super) fn len(&self) -> usize {
-        (self.0[0].load() >> Self::COUNT_SHIFT).min(SLOTS)
-    }
-
-    /// Whether a slot is here.
-    pub(super) fn has(&self, slot: Slot) -> bool {
-        let head = self.0[0].load();
-        let count = (head >> Self::COUNT_SHIFT).min(SLOTS);
-        let entry = Self::entry(slot);
-        head >> slot.number & 1 == 1 && self.0[1..=count].iter().any(|word| word.load() == entry)
+    pub(super) fn has(self, first: usize) -> bool {
+        // Above the top it may be, too, but not lower than here.
+        let at = self.0[1..].iter().position(|block| block.load() == first);
+        at.is_some_and(|at| at < self.0[0].load())
     }
 }
 
@@ -105,24 +101,22 @@ mod tests {
     fn check<W: Word>() {
         let words: [W; WORDS] = core::array::from_fn(|_| W::default());
         let stack = Stack(&words);
-        let most = SlabKind::most_slots::<W>() as u32;
-        let slot = |number: u32| Slot { first: 1000 + 7 * number as usize, number };
-        assert_eq!((stack.pop(), stack.has(slot(0))), (None, false));
-        for numbers in [[0, 1, 2, 3, 4, 5], [most - 1, 0, 9, 7, most - 2, 3]] {
-            for number in numbers {
-                assert!(!stack.has(slot(number)));
-                assert_eq!(stack.push(slot(number)), Some(true));
-                assert!(stack.has(slot(number)));
-                // The same once more, and another with its number.
-                let other = Slot { first: 5, number };
-                assert_eq!((stack.push(slot(number)), stack.push(other)), (None, Some(false)));
-                assert!(!stack.has(other));
+        stack.cut();
+        assert_eq!((stack.pop(), stack.has(0), stack.put_back(0)), (None, false, false));
+        for blocks in [[0, 1, 2, 3, 4, 5], [1000, 0, 9, 7, 1001, 3]] {
+            for (count, block) in blocks.into_iter().enumerate() {
+                assert!(!stack.has(block));
+                assert_eq!(stack.push(block, count), Some(false));
+                assert_eq!(stack.push(block, MOST), Some(true));
+                assert!(stack.has(block));
+                assert_eq!(stack.push(block, MOST), None);
+                assert!(!stack.has(6) && !stack.put_back(block));
             }
-            assert_eq!(stack.push(slot(most / 2)), Some(false));
-            for number in numbers.into_iter().rev() {
-                assert_eq!(stack.pop(), Some(slot(number)));
+            assert_eq!(stack.push(6, MOST), Some(false));
+            for block in blocks.into_iter().rev() {
+                assert_eq!(stack.pop(), Some(block));
             }
-            assert_eq!((stack.pop(), words[0].load()), (None, 0));
+            assert_eq!((stack.pop(), stack.len()), (None, 0));
         }
     }
 
@@ -130,5 +124,34 @@ mod tests {
     fn what_was_freed_last_is_taken_first_and_known_meanwhile() {
         check::<Plain>();
         check::<Plain32>();
+    }
+
+    #[test]
+    fn what_was_taken_goes_back_in_the_opposite_order_until_others_come_between() {
+        let words: [Plain; WORDS] = Default::default();
+        let stack = Stack(&words);
+        let push = |block: usize| stack.push(block, MOST);
+        let fill = || (11..17).for_each(|block| assert_eq!(push(block), Some(true)));
+        fill();
+        assert!(!stack.put_back(16), "it is here");
+        assert_eq!([stack.pop(), stack.pop(), stack.pop()], [Some(16), Some(15), Some(14)]);
+        assert!(!stack.put_back(16) && !stack.put_back(15));
+        assert!(stack.put_back(14) && !stack.put_back(14) && stack.has(14));
+        assert!(stack.put_back(15) && stack.put_back(16) && stack.len() == 6);
+        // Another takes the place of one that was taken: those behind it go the long way, once.
+        (11..15).for_each(|_| assert!(stack.pop().is_some()));
+        assert_eq!(push(13), Some(true));
+        assert!(!stack.put_back(14) && !stack.put_back(15));
+        assert_eq!(push(14), Some(true));
+        assert!(!stack.put_back(15));
+        assert_eq!((push(14), stack.pop(), stack.pop()), (None, Some(14), Some(13)));
+        assert!(stack.put_back(13));
+        stack.cut();
+        assert!(!stack.put_back(14));
+        // One that was taken, and has its place above the top still.
+        while stack.pop().is_some() {}
+        fill();
+        (0..5).for_each(|_| assert!(stack.pop().is_some()));
+        assert_eq!((push(13), push(13), push(21)), (Some(true), None, Some(true)));
     }
 }

@@ -96,7 +96,7 @@ fn slots_of_every_class_lie_side_by_side_and_are_freed_once() {
 fn words_that_cannot_tell_the_classes_apart_have_no_slabs() {
     let words: Box<[Plain32]> = (0..20_000).map(|_| Plain32::default()).collect();
     let tree: Tree<_, Exact4> = Tree::new(words, 0..LEAVES).unwrap();
-    assert!(Shape::fitting(&tree, tree.own_words(), 3000).is_none());
+    assert_eq!(Shape::fitting(&tree, tree.own_words(), 3000).classes, 0);
 }
 
 #[test]
@@ -140,7 +140,6 @@ fn what_was_freed_last_is_taken_first_and_is_free_meanwhile() {
     with_supply::<Plain, Lazy>(|supply| {
         let class = class::<Lazy>(5);
         let slots: Vec<_> = (0..51 * 3).map(|_| take(supply, class)).collect();
-        // The second and the last have one number in their slabs.
         let freed = [slots[7], slots[60], slots[8], slots[52], slots[9 + 51]].map(|slot| {
             let was_held = supply.give(slot, class);
             assert!(!supply.give(slot, class));
@@ -151,10 +150,7 @@ fn what_was_freed_last_is_taken_first_and_is_free_meanwhile() {
         });
         assert_eq!(freed.map(|(_, was_held)| was_held), [true, true, true, true, false]);
         assert_eq!(supply.resting(), 4 * 5);
-        assert!(
-            supply.give(slots[9], class),
-            "of another slab, with a number that is on the stack"
-        );
+        assert!(supply.give(slots[9], class));
         for slot in [slots[7], slots[8], slots[52], slots[60], slots[9]] {
             assert!(!supply.give(slot, class));
         }
@@ -165,6 +161,73 @@ fn what_was_freed_last_is_taken_first_and_is_free_meanwhile() {
         }
         // Who is short of memory has what rests, too.
         assert_eq!(supply.insist(|| (supply.tree.used() == 0).then_some(())), Some(()));
+    });
+}
+
+/// The smallest class that has a stack, and no slabs.
+fn large<W: Word, P: Policy>(supply: Supply<'_, Box<[W]>, P>) -> Class {
+    assert!(supply.shape.classes < supply.shape.records);
+    Class::at(supply.shape.classes, P::PRECISION)
+}
+
+#[test]
+fn large_blocks_rest_too_and_are_free_meanwhile() {
+    with_supply::<Plain, Lazy>(|supply| {
+        let class = large(supply);
+        assert_eq!(supply.take(class), None);
+        let blocks = [(); 4].map(|()| supply.tree.allocate_exact(class.leaves).unwrap());
+        let misaligned = supply.tree.allocate_at(FIRST, class.leaves).map(|()| FIRST);
+        for block in blocks {
+            assert_eq!(supply.find(block, class), Some(Place::Tree));
+            assert!(!supply.give(block + 1, class));
+            assert!(supply.give(block, class) && !supply.give(block, class));
+            assert_eq!(supply.find(block, class), None);
+            assert!(!supply.detach(block, class) && !supply.detach_from_tree(block, class));
+            for leaf in [block, block + 1] {
+                assert_eq!(supply.leaves_of(leaf), Err(FreeError::AlreadyFree { leaf }));
+                assert_eq!(supply.extent_at(leaf).unwrap().kind, Kind::Free);
+            }
+        }
+        assert_eq!(supply.resting(), LARGE_BLOCKS * class.leaves);
+        assert_eq!([supply.take(class), supply.take(class)], [Some(blocks[1]), Some(blocks[0])]);
+        assert_eq!((supply.take(class), supply.resting()), (None, 0));
+        assert!(supply.give(blocks[0], class) && supply.give(blocks[1], class));
+        // What rests is aligned.
+        if let Ok(misaligned) = misaligned {
+            supply.take(class).unwrap();
+            assert!(supply.give(misaligned, class));
+            assert_eq!(supply.take(class), Some(blocks[0]));
+            assert!(supply.give(blocks[0], class) && supply.give(blocks[1], class));
+        }
+        assert_eq!(supply.insist(|| (supply.tree.used() == 0).then_some(())), Some(()));
+    });
+}
+
+#[test]
+fn a_block_that_was_taken_from_a_stack_and_is_not_of_the_class_any_more_does_not_go_back() {
+    with_supply::<Plain, Lazy>(|supply| {
+        // Resized.
+        let class = large(supply);
+        let block = supply.tree.allocate_exact(class.leaves).unwrap();
+        for detach in [Supply::detach, Supply::detach_from_tree] {
+            assert!(supply.give(block, class) && supply.take(class) == Some(block));
+            assert!(detach(supply, block, class));
+            supply.tree.shrink_detached(block, class.leaves, class.leaves / 2);
+            assert!(!supply.give(block, class));
+            supply.tree.grow(block, class.leaves / 2, class.leaves).unwrap();
+        }
+        assert!(supply.give(block, class));
+        // Freed without a look at the stack.
+        let small = self::class::<Lazy>(5);
+        let slots = [(); 3].map(|()| take(supply, small));
+        assert!(supply.give(slots[0], small) && supply.take(small) == Some(slots[0]));
+        assert!(supply.give_slow(slots[0], small) && !supply.give(slots[0], small));
+        // Freed when its slab had become a tree.
+        assert!(supply.give(slots[1], small) && supply.take(small) == Some(slots[1]));
+        supply.settle();
+        assert!(supply.give(slots[1], small) && !supply.give(slots[1], small));
+        assert_eq!(supply.resting(), 0);
+        assert!(supply.give(slots[2], small));
     });
 }
 
