@@ -156,16 +156,16 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             return Ok(dangling(new));
         }
         let found = self.look_up(ptr, old)?;
-        // A slot of a slab that shrinks is better moved: where it is, it would cost its slab.
-        let is_shrinking = Self::class(new).leaves < Self::class(old).leaves;
-        let is_better_moved = found.place == Place::Slab && is_shrinking;
+        // A slot of a slab is better moved: behind it is another, and to shrink there would cost its slab.
+        let is_better_moved =
+            found.place == Place::Slab && Self::class(new).leaves != Self::class(old).leaves;
         if !is_better_moved {
             if let Some(resized) = self.resize_found(&found, ptr, old, new)? {
                 return Ok(resized);
             }
         }
         // SAFETY: a block for `old` starts at `ptr`, and the caller does not use it any more.
-        match unsafe { self.relocate(ptr, old, new) } {
+        match unsafe { self.relocate(&found, ptr, old, new) } {
             Err(refusal) if is_better_moved => {
                 self.resize_found(&found, ptr, old, new)?.ok_or(refusal)
             }
@@ -223,7 +223,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             return Ok(false);
         }
         // Another thread may free it at the same time; one of both has it. Or another is at its slab.
-        if !self.supply(tree).detach(first, old) {
+        if !self.supply(tree).detach_found(first, old, place) {
             return self.supply(tree).find(first, old).map(|_| false).ok_or(NoBlock);
         }
         let is_resized = self.resize_detached(tree, first, old, new);
@@ -253,12 +253,13 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         has_grown
     }
 
-    /// Moves a block.
+    /// Moves a block that was found.
     ///
     /// # Safety
     /// A block for `old` starts at `ptr`; if the call succeeds, it is not used any more.
     unsafe fn relocate(
         &self,
+        found: &Found<'_, S, P>,
         ptr: NonNull<u8>,
         old: Layout,
         new: Layout,
@@ -269,10 +270,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         // SAFETY: two different blocks of this heap, which do not overlap (H2, H3) and have at
         // least `kept` bytes each (H4) of memory that may be read and written (H1).
         unsafe { block.cast::<u8>().copy_from_nonoverlapping(ptr, kept) };
-        if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
-            if self.supply(tree).give(first, Self::class(old)) {
-                return Ok(block);
-            }
+        if self.supply(found.tree).give(found.first, Self::class(old)) {
+            return Ok(block);
         }
         Err(self.undo(block, new, self.why_not(ptr, old)))
     }

@@ -111,6 +111,17 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
         self.detach_from_tree(first, class)
     }
 
+    /// As [`Self::detach`], of a block that was found there.
+    pub(crate) fn detach_found(self, first: usize, class: Class, place: Place) -> bool {
+        if place == Place::Slab {
+            return self.detach(first, class);
+        }
+        if let Some(record) = self.record(class).filter(|_| Self::STACKS) {
+            record.stack().cut();
+        }
+        self.tree.detach_found(first, class.leaves)
+    }
+
     /// As [`Self::detach`], of a block that is no slot.
     pub(crate) fn detach_from_tree(self, first: usize, class: Class) -> bool {
         if let Some(record) = self.record(class).filter(|_| Self::STACKS) {

@@ -42,6 +42,18 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         true
     }
 
+    /// As [`Self::detach`], of a block that was found there: for one thread it still is.
+    #[inline]
+    pub(crate) fn detach_found(&self, first: usize, leaves: usize) -> bool {
+        if <S::Word as Word>::SHARED {
+            return self.detach(first, leaves);
+        }
+        let Some(head) = self.head_of(first, leaves) else { return false };
+        let (word, shift) = self.node(head);
+        word.clear(NODE << shift);
+        true
+    }
+
     /// Undoes [`Self::detach`].
     pub(crate) fn reattach(&self, first: usize, leaves: usize) {
         if let Some(head) = self.head_of(first, leaves) {

@@ -84,21 +84,19 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     fn gap_around(&self, block: Block) -> Range<usize> {
         let Range { mut start, mut end } = block.first()..block.end();
         // Free blocks side by side rise in order, then fall: fewer than two an order.
-        let before = |start: usize| self.free_block_beside(start.checked_sub(1)?, start);
+        let before = |start: usize| self.free_block_before(start);
         while let Some(block) = before(start) {
             start = block.first();
         }
-        while let Some(block) = self.free_block_beside(end, end) {
+        while let Some(block) = self.free_block_from(end) {
             end = block.end();
         }
         start..end
     }
 
-    /// The free block that a leaf lies in, if an edge of it is at leaf `edge`.
-    pub(super) fn free_block_beside(&self, leaf: usize, edge: usize) -> Option<Block> {
-        if !self.range().contains(&leaf) {
-            return None;
-        }
-        self.free_block_up_to(edge.trailing_zeros().min(self.geometry.top), leaf)
+    /// The free block that ends before a leaf.
+    fn free_block_before(&self, end: usize) -> Option<Block> {
+        let last = end.checked_sub(1).filter(|last| self.range().contains(last))?;
+        self.free_block_up_to(end.trailing_zeros().min(self.geometry.top), last)
     }
 }

@@ -258,7 +258,8 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     pub(super) fn claim_range(&self, first: usize, end: usize) -> Result<(), usize> {
         let mut at = first;
         while at < end {
-            let Some(block) = self.free_block_containing(at) else {
+            let block = self.free_block_from(at).or_else(|| self.free_block_containing(at));
+            let Some(block) = block else {
                 self.give_back(first, at);
                 return Err(at);
             };
@@ -282,7 +283,26 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// Whether the leaf is free now at which an allocated block ends.
     pub(crate) fn is_free_behind(&self, end: usize) -> bool {
-        self.free_block_beside(end, end).is_some()
+        self.free_block_from(end).is_some()
+    }
+
+    /// The free block that starts at a leaf. Down from the highest order: blocks that are looked for
+    /// are rarely small.
+    #[inline]
+    pub(super) fn free_block_from(&self, first: usize) -> Option<Block> {
+        if !self.range().contains(&first) {
+            return None;
+        }
+        let highest = first.trailing_zeros().min(self.geometry.top);
+        for order in Order::range(0, highest).rev() {
+            let block = Block::containing(order, first);
+            match self.state(block) {
+                NONE => {}
+                FREE => return Some(block),
+                _ => return None,
+            }
+        }
+        None
     }
 
     fn free_block_containing(&self, leaf: usize) -> Option<Block> {

@@ -45,8 +45,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
         let _transit = self.transit();
         self.claim_range(first + old, end).map_err(|leaf| GrowError::Occupied { leaf })?;
-        self.unmark_run(first, first + old);
-        self.mark_run(first, end);
+        self.remark_run(first, first + old, end);
         self.count_used(new - old, 0);
         Ok(())
     }
@@ -83,8 +82,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     pub(crate) fn shrink_detached(&self, first: usize, old: usize, new: usize) {
         let _transit = self.transit();
         let end = first + old;
-        self.unmark_run(first, end);
-        self.mark_run(first, first + new);
+        self.remark_run(first, end, first + new);
         self.give_back(first + new, end);
         self.header()[header::USED].sub(old - new);
     }

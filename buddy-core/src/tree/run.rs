@@ -140,15 +140,40 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// Marks owned leaves, whose nodes are `NONE`, as one run (T3). The head comes last: with it the
     /// run is anybody's to find, and must be whole.
     pub(super) fn mark_run(&self, first: usize, end: usize) {
+        self.mark_pieces(first, end, HEAD);
+    }
+
+    fn mark_pieces(&self, first: usize, end: usize, head: usize) {
         for piece in Pieces::of(first, end).rev() {
             if piece.end() < end {
                 let (word, shift) = self.node(piece.next());
                 word.set(CONT << shift);
             }
-            let state = if piece.first() == first { HEAD } else { CONT };
+            let state = if piece.first() == first { head } else { CONT };
             let (word, shift) = self.node(piece);
             word.set(state << shift);
         }
+    }
+
+    /// Makes the detached run up to `old` one up to `new`, of owned leaves, and attaches it. Pieces that
+    /// both have stay as they are.
+    pub(super) fn remark_run(&self, first: usize, old: usize, new: usize) {
+        let both = Pieces::of(first, old).zip(Pieces::of(first, new));
+        let last = both.take_while(|(old, new)| old == new).last();
+        let Some((last, _)) = last else {
+            self.unmark_run(first, old);
+            return self.mark_run(first, new);
+        };
+        let at = last.end();
+        self.unmark_run(at, old);
+        self.mark_pieces(at, new, CONT);
+        let (word, shift) = self.node(last.next());
+        if at < new {
+            word.set(CONT << shift);
+        } else {
+            word.clear(NODE << shift);
+        }
+        self.reattach(first, new - first);
     }
 
     /// Undoes [`Self::mark_run`]: the leaves are the caller's, their nodes `NONE`.
