@@ -4,10 +4,10 @@
 //! two words. Each order has a pyramid over its words of nodes that tells which have a free block; a
 //! supply has others over the same words, which tell where slabs of a class have a free slot
 //! ([`Level`]). A search climbs from where it starts until a bit is set, then descends by
-//! find-first-set: at most two loads a level; a search of all begins at the top. Bits are kept exact (T4) by whoever makes a word
-//! empty or non-empty. With many threads they are hints: a bit is set after its word became
-//! non-empty, and cleared before its word is read once more, so that a set that was overtaken is
-//! repeated; a search that finds a bit without substance clears it and goes on.
+//! find-first-set: at most two loads a level; a search of all begins at the top. Bits are kept exact
+//! (T4) by whoever makes a word empty or non-empty. With many threads they are hints: a bit is set
+//! after its word became non-empty, and cleared before its word is read once more, so that a set that
+//! was overtaken is repeated; a search that finds a bit without substance clears it and goes on.
 
 use super::block::Block;
 use super::geometry::{Span, header, record};
