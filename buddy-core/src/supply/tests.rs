@@ -27,9 +27,14 @@ impl Policy for TwoCpus {
 
 /// Runs something on a supply from a tree of [`LEAVES`] leaves, and looks at both afterwards.
 fn with_supply<W: Word, P: Policy>(call: impl FnOnce(Supply<'_, Box<[W]>, P>)) {
-    let own = Tree::<Box<[W]>, P>::metadata_words(FIRST..LEAVES + FIRST);
+    with_supply_from(FIRST, call);
+}
+
+/// The same with leaves from a number on.
+fn with_supply_from<W: Word, P: Policy>(start: usize, call: impl FnOnce(Supply<'_, Box<[W]>, P>)) {
+    let own = Tree::<Box<[W]>, P>::metadata_words(start..LEAVES + start);
     let words: Box<[W]> = (0..own + 3000).map(|_| W::default()).collect();
-    let tree = Tree::new(words, FIRST..LEAVES + FIRST).unwrap();
+    let tree = Tree::new(words, start..LEAVES + start).unwrap();
     let shape = Shape::fitting(&tree, own, 3000);
     assert!(!shape.is_none());
     let supply = Supply::new(&tree, &shape);
@@ -161,6 +166,19 @@ fn what_was_freed_last_is_taken_first_and_is_free_meanwhile() {
         }
         // Who is short of memory has what rests, too.
         assert_eq!(supply.insist(|| (supply.tree.used() == 0).then_some(())), Some(()));
+    });
+}
+
+#[test]
+fn what_was_never_allocated_is_not_freed() {
+    // In words that hold zeros, leaf 0 must not be taken for one that was.
+    with_supply_from::<Plain, Lazy>(0, |supply| {
+        for index in 0..supply.shape.records + 4 {
+            assert!(!supply.give(0, Class::at(index, Lazy::PRECISION)));
+        }
+        supply.clear();
+        supply.settle();
+        assert!(!supply.give(0, class::<Lazy>(1)));
     });
 }
 
