@@ -117,7 +117,7 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
             return self.detach(first, class);
         }
         if let Some(record) = self.record(class).filter(|_| Self::STACKS) {
-            record.stack().cut();
+            record.stack().forget(first);
         }
         self.tree.detach_found(first, class.leaves)
     }
@@ -128,7 +128,7 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
             if Self::rests(&record, first) {
                 return false;
             }
-            record.stack().cut();
+            record.stack().forget(first);
         }
         self.tree.detach(first, class.leaves)
     }

@@ -21,7 +21,7 @@
 //! - **M3** What rests on a class's stack is a held slot or, of a class without slabs, a held block of the
 //!   tree that is aligned as slots are, or, while the stack is being emptied, what was one: it is emptied before a slab
 //!   of the class is made a tree. What was taken from it and is above its top is held, and of the class
-//!   still: whoever frees such a block elsewhere, or resizes one, cuts the stack.
+//!   still: a stack forgets a block that is freed elsewhere or resized.
 //!
 //! Hints, and the counts of demand and of kept slabs, may be wrong; only time is lost then.
 
@@ -220,47 +220,65 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// slab.
     #[inline(always)]
     pub(crate) fn give_plain(self, first: usize, class: Class) -> bool {
-        self.try_give_plain(first, class).is_some()
+        let Some(record) = self.record(class) else {
+            return false;
+        };
+        if !Self::STACKS {
+            return self.give_shared(first, class, &record).is_some();
+        }
+        let stack = record.stack();
+        stack.put_back_last(first)
+            || stack.put_back(first).is_some_and(|is_back| {
+                is_back || self.give_unknown(first, class, &record).is_some()
+            })
     }
 
+    /// As [`Self::give_plain`], of a block that is not known to the stack.
     #[inline(always)]
-    fn try_give_plain(self, first: usize, class: Class) -> Option<()> {
-        let record = self.record(class)?;
-        if Self::STACKS && record.stack().put_back(first) {
+    fn give_unknown(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> Option<()> {
+        let (at, number) = Self::seat_of(first, class, record);
+        let word = self.words().get(at).filter(|_| number < S::Word::BITS)?;
+        let (whole, old) = (record.at(record::WHOLE), word.load());
+        if !Self::is_held(old, whole, number) {
+            return None;
+        }
+        if record.stack().push(first, stack::MOST) {
             return Some(());
         }
-        let (at, number) = Self::seat_of(first, class, &record);
+        // The slab has another free slot (M2), and does not become whole, unless it is taken from.
+        let has_free = old & Self::ALL_SLOTS != 0;
+        let stays = (old ^ whole) & !(1 << number) != 0 || record.at(record::HINT) == at;
+        (has_free && stays).then(|| word.store(old | 1 << number))
+    }
+
+    /// As [`Self::give_plain`], where there are no stacks.
+    #[inline(always)]
+    fn give_shared(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> Option<()> {
+        let (at, number) = Self::seat_of(first, class, record);
         let word = self.words().get(at).filter(|_| number < S::Word::BITS)?;
         let whole = record.at(record::WHOLE);
-        // The tag is right, and the slot is there and held.
-        let is_held =
-            |old: usize| (old ^ whole) >> number & 1 == 1 && (old ^ whole) >> Self::MOST_SLOTS == 0;
         let has_free = |old: usize| old & Self::ALL_SLOTS != 0;
-        let is_hint =
-            || self.hint(&record, class, Self::lane()).is_some_and(|hint| hint.load() == at);
-        // The slab does not become whole, unless the lane takes from it.
-        let stays = |old: usize| (old ^ whole) & !(1 << number) != 0 || is_hint();
-        if Self::STACKS {
-            let old = word.load();
-            if !is_held(old) {
-                return None;
-            }
-            if record.stack().push(first, stack::MOST)? {
-                return Some(());
-            }
-            // The slab has another free slot (M2).
-            return (has_free(old) && stays(old)).then(|| word.store(old | 1 << number));
-        }
-        // As above, or it is marked nevertheless.
-        let is_marked = || S::Word::SHARED && self.is_marked(&record, Self::number(&record, at));
-        let is_plain = |old: usize| is_held(old) && stays(old) && (has_free(old) || is_marked());
+        let is_marked = || S::Word::SHARED && self.is_marked(record, Self::number(record, at));
+        let hint = self.hint(record, class, Self::lane())?;
+        // The slab has another free slot or is marked nevertheless (M2), and does not become whole, unless
+        // the lane takes from it.
+        let is_plain = |old: usize| {
+            let stays = (old ^ whole) & !(1 << number) != 0 || hint.load() == at;
+            Self::is_held(old, whole, number) && stays && (has_free(old) || is_marked())
+        };
         let old = word.update(|old| is_plain(old).then_some(old | 1 << number)).ok()?;
         // Whoever cleared the mark in between, or is short of memory, has seen this slot, or else has
         // changed the word before, so that this call sees what it did.
         if S::Word::SHARED && !has_free(old) && (!is_marked() || self.is_short()) {
-            self.mark_late(class.index, Self::number(&record, at));
+            self.mark_late(class.index, Self::number(record, at));
         }
         Some(())
+    }
+
+    /// Whether a word is that of the slab with this word when it is whole, and the slot is there and held.
+    #[inline(always)]
+    fn is_held(word: usize, whole: usize, number: u32) -> bool {
+        (word ^ whole) >> number & 1 == 1 && (word ^ whole) >> Self::MOST_SLOTS == 0
     }
 
     /// Whether a slab is marked as having a free slot; not, if its class has no marks.
@@ -424,7 +442,8 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         let Some(record) = self.record(class) else {
             return self.tree.free_sized(first, class.leaves).is_ok();
         };
-        !Self::rests(&record, first) && self.free(first, class, &record, true)
+        let is_back = if Self::STACKS { record.stack().put_back(first) } else { Some(false) };
+        is_back.is_some_and(|is_back| is_back || self.free(first, class, &record, true))
     }
 
     /// Whether a block of the class is on its stack.
@@ -465,7 +484,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
             && is_aligned
             && record.stack().len() < LARGE_BLOCKS
             && self.tree.has_block(first, class.leaves)
-            && record.stack().push(first, LARGE_BLOCKS) == Some(true)
+            && record.stack().push(first, LARGE_BLOCKS)
     }
 
     /// Frees a slot in its slab; if it is not held there, the slab's word.
@@ -480,9 +499,6 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         let (tag, bit) = (record.tag(), 1 << seat.slot);
         let is_held = |old: usize| Self::is_own(old, tag) && old & bit == 0;
         let old = seat.word.update(|old| is_held(old).then_some(old | bit))?;
-        if Self::STACKS {
-            record.stack().cut();
-        }
         if old & SlabKind::opening::<S::Word>() == 0 {
             self.note_freed(class, record, seat.slab, old | bit);
         }
@@ -562,7 +578,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
             // Nobody else could free it.
             self.free(first, class, record, false);
         }
-        record.stack().cut();
+        record.stack().clear();
     }
 
     /// Frees all blocks that rest on stacks.

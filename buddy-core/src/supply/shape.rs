@@ -202,7 +202,9 @@ impl Shape {
             }
         };
         for index in (0..self.records).filter(|_| Self::has_stacks::<S::Word, P>()) {
-            put(index, record::STACK + 1, Stack::<S::Word>::CUT);
+            for field in record::STACK + 1..record::WORDS {
+                put(index, field, Stack::<S::Word>::NONE);
+            }
         }
         // What has no slabs takes from, and gives to, one that has no slots.
         for index in self.classes..self.records {

@@ -8,8 +8,8 @@
 //!            the bottom                  the top, and what was taken above it
 //! ```
 //!
-//! What was taken stays above the top: the block there goes back without another look, as long as nothing
-//! says that it is another's now. After the last of them comes a [`Stack::CUT`].
+//! What was taken stays above the top, and goes back without another look, as long as it cannot be
+//! another's: what is neither is [`Stack::NONE`].
 
 use crate::tree::{Word, max_value};
 
@@ -28,68 +28,99 @@ impl<W> Clone for Stack<'_, W> {
 
 impl<W> Copy for Stack<'_, W> {}
 
-impl<W: Word> Stack<'_, W> {
+impl<'t, W: Word> Stack<'t, W> {
     /// No block begins at such a leaf: a word has two bits a leaf at least.
-    pub(super) const CUT: usize = max_value::<W>();
+    pub(super) const NONE: usize = max_value::<W>();
+
+    #[inline(always)]
+    fn count(self) -> usize {
+        self.0[0].load()
+    }
+
+    #[inline(always)]
+    fn blocks(self) -> &'t [W] {
+        &self.0[1..]
+    }
 
     /// Takes the block on top: its first leaf.
     #[inline(always)]
     pub(super) fn pop(self) -> Option<usize> {
-        let count = self.0[0].load();
+        let count = self.count();
         // Of none there is no last.
-        let top = self.0[1..].get(count.wrapping_sub(1))?;
+        let top = self.blocks().get(count.wrapping_sub(1))?;
         self.0[0].store(count - 1);
         Some(top.load())
     }
 
-    /// Puts the block back that was taken last and not put back since, if it is the one at `first`.
+    /// Puts the block at `first` back if it was taken last.
     #[inline(always)]
-    pub(super) fn put_back(self, first: usize) -> bool {
-        let count = self.0[0].load();
-        let above = self.0[1..].get(count);
-        let is_above = above.is_some_and(|above| above.load() == first);
-        if is_above {
+    pub(super) fn put_back_last(self, first: usize) -> bool {
+        let count = self.count();
+        let is_last = self.blocks().get(count).is_some_and(|last| last.load() == first);
+        if is_last {
             self.0[0].store(count + 1);
         }
-        is_above
+        is_last
     }
 
-    /// Puts a held block on top, if fewer than `most` are here: whether it was. `None`: it is here already.
+    /// Puts the block at `first` back if it was taken from here: whether it was. `None`: it is here.
     #[inline(always)]
-    pub(super) fn push(self, first: usize, most: usize) -> Option<bool> {
-        let count = self.0[0].load();
-        if self.has(first) {
-            return None;
-        }
-        let Some(next) = self.0[1..].get(count).filter(|_| count < most) else {
+    pub(super) fn put_back(self, first: usize) -> Option<bool> {
+        let (count, blocks) = (self.count(), self.blocks());
+        let Some(at) = self.position(first) else {
             return Some(false);
         };
+        let (found, next) = (blocks.get(at)?, blocks.get(count).filter(|_| at >= count)?);
+        found.store(next.load());
         next.store(first);
-        if let Some(above) = self.0.get(count + 2) {
-            above.store(Self::CUT);
-        }
         self.0[0].store(count + 1);
         Some(true)
     }
 
-    /// Forgets what was taken: it may be another's from now on.
-    pub(super) fn cut(self) {
-        if let Some(above) = self.0[1..].get(self.len()) {
-            above.store(Self::CUT);
+    /// Puts a held block on top that is not known here, if fewer than `most` are: whether it was.
+    #[inline(always)]
+    pub(super) fn push(self, first: usize, most: usize) -> bool {
+        let count = self.count();
+        let Some(next) = self.blocks().get(count).filter(|_| count < most) else {
+            return false;
+        };
+        next.store(first);
+        self.0[0].store(count + 1);
+        true
+    }
+
+    /// Forgets that the block at `first` was taken: it may be another's from now on.
+    pub(super) fn forget(self, first: usize) {
+        if let Some(taken) = self.position(first).filter(|at| *at >= self.count()) {
+            self.blocks()[taken].store(Self::NONE);
         }
+    }
+
+    /// Forgets all blocks.
+    pub(super) fn clear(self) {
+        self.0[0].store(0);
+        self.blocks().iter().for_each(|block| block.store(Self::NONE));
     }
 
     /// How many blocks are here.
     pub(super) fn len(self) -> usize {
-        self.0[0].load().min(MOST)
+        self.count().min(MOST)
     }
 
     /// Whether the block at `first` is here.
-    #[inline(always)]
     pub(super) fn has(self, first: usize) -> bool {
-        // Above the top it may be, too, but not lower than here.
-        let at = self.0[1..].iter().position(|block| block.load() == first);
-        at.is_some_and(|at| at < self.0[0].load())
+        self.position(first).is_some_and(|at| at < self.count())
+    }
+
+    /// Where the block at `first` is, here or above the top.
+    #[inline(always)]
+    fn position(self, first: usize) -> Option<usize> {
+        let is_there = |block: &W| block.load() == first;
+        // Rarely so.
+        if !self.blocks().iter().any(is_there) {
+            return None;
+        }
+        self.blocks().iter().position(is_there)
     }
 }
 
@@ -98,21 +129,26 @@ mod tests {
     use super::*;
     use crate::tree::{Plain, Plain32};
 
+    fn stack<W: Word>(words: &[W; WORDS]) -> Stack<'_, W> {
+        let stack = Stack(words);
+        stack.clear();
+        stack
+    }
+
     fn check<W: Word>() {
         let words: [W; WORDS] = core::array::from_fn(|_| W::default());
-        let stack = Stack(&words);
-        stack.cut();
-        assert_eq!((stack.pop(), stack.has(0), stack.put_back(0)), (None, false, false));
+        let stack = stack(&words);
+        assert_eq!((stack.pop(), stack.has(0), stack.put_back(0)), (None, false, Some(false)));
         for blocks in [[0, 1, 2, 3, 4, 5], [1000, 0, 9, 7, 1001, 3]] {
             for (count, block) in blocks.into_iter().enumerate() {
-                assert!(!stack.has(block));
-                assert_eq!(stack.push(block, count), Some(false));
-                assert_eq!(stack.push(block, MOST), Some(true));
-                assert!(stack.has(block));
-                assert_eq!(stack.push(block, MOST), None);
-                assert!(!stack.has(6) && !stack.put_back(block));
+                assert!(!stack.has(block) && stack.put_back(block).is_some());
+                assert!(stack.has(block) || !stack.push(block, count));
+                assert!(stack.has(block) || stack.push(block, MOST));
+                assert!(stack.has(block) && !stack.put_back_last(block));
+                assert_eq!((stack.put_back(block), stack.len()), (None, count + 1));
+                assert!(!stack.has(6));
             }
-            assert_eq!(stack.push(6, MOST), Some(false));
+            assert!(!stack.push(6, MOST));
             for block in blocks.into_iter().rev() {
                 assert_eq!(stack.pop(), Some(block));
             }
@@ -127,31 +163,28 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_goes_back_in_the_opposite_order_until_others_come_between() {
+    fn what_was_taken_goes_back_in_any_order_unless_it_is_forgotten() {
         let words: [Plain; WORDS] = Default::default();
-        let stack = Stack(&words);
-        let push = |block: usize| stack.push(block, MOST);
-        let fill = || (11..17).for_each(|block| assert_eq!(push(block), Some(true)));
-        fill();
-        assert!(!stack.put_back(16), "it is here");
+        let stack = stack(&words);
+        (11..17).for_each(|block| assert!(stack.push(block, MOST)));
+        assert!(!stack.put_back_last(16), "it is here");
         assert_eq!([stack.pop(), stack.pop(), stack.pop()], [Some(16), Some(15), Some(14)]);
-        assert!(!stack.put_back(16) && !stack.put_back(15));
-        assert!(stack.put_back(14) && !stack.put_back(14) && stack.has(14));
-        assert!(stack.put_back(15) && stack.put_back(16) && stack.len() == 6);
-        // Another takes the place of one that was taken: those behind it go the long way, once.
-        (11..15).for_each(|_| assert!(stack.pop().is_some()));
-        assert_eq!(push(13), Some(true));
-        assert!(!stack.put_back(14) && !stack.put_back(15));
-        assert_eq!(push(14), Some(true));
-        assert!(!stack.put_back(15));
-        assert_eq!((push(14), stack.pop(), stack.pop()), (None, Some(14), Some(13)));
-        assert!(stack.put_back(13));
-        stack.cut();
-        assert!(!stack.put_back(14));
-        // One that was taken, and has its place above the top still.
-        while stack.pop().is_some() {}
-        fill();
-        (0..5).for_each(|_| assert!(stack.pop().is_some()));
-        assert_eq!((push(13), push(13), push(21)), (Some(true), None, Some(true)));
+        assert!(stack.put_back_last(14) && !stack.put_back_last(14) && stack.has(14));
+        assert_eq!((stack.put_back(16), stack.put_back(16)), (Some(true), None));
+        assert_eq!((stack.put_back(15), stack.len()), (Some(true), 6));
+        assert_eq!([stack.pop(), stack.pop(), stack.pop()], [Some(15), Some(16), Some(14)]);
+        // Another takes the place of the one that was taken last.
+        assert!(stack.push(21, MOST));
+        assert_eq!(stack.put_back(14), Some(false));
+        assert_eq!((stack.put_back(16), stack.put_back(15)), (Some(true), Some(true)));
+        assert_eq!([stack.pop(), stack.pop(), stack.pop()], [Some(15), Some(16), Some(21)]);
+        stack.forget(16);
+        assert!(!stack.put_back_last(16) && stack.put_back(16) == Some(false));
+        assert_eq!((stack.put_back(15), stack.put_back(21)), (Some(true), Some(true)));
+        // What is here is not forgotten one by one.
+        stack.forget(15);
+        assert!(stack.has(15));
+        stack.clear();
+        assert_eq!((stack.len(), stack.has(15), stack.put_back(11)), (0, false, Some(false)));
     }
 }
