@@ -217,3 +217,25 @@ fn metadata_that_was_used_before_makes_nothing_known() {
         }
     }
 }
+
+/// Blocks too large for slabs, and not too large to rest: a chunk in a heap with metadata to spare.
+#[test]
+fn a_block_of_zeros_that_rests_or_was_taken_again_is_freed_once() {
+    const WORDS: usize = TestHeap::<Lazy>::metadata_words(BYTES) + 4000;
+    let words: &'static mut [Plain] = (0..WORDS).map(|_| Plain::zero()).collect::<Vec<_>>().leak();
+    let memory: &'static mut [MaybeUninit<u8>] = vec![MaybeUninit::new(0); BYTES].leak();
+    let heap: TestHeap<Lazy> = Heap::with_metadata(words, memory).unwrap();
+    let block = heap.allocate(layout(CHUNK)).unwrap().cast();
+    // SAFETY: the block is not used, here and below.
+    let free = || unsafe { heap.deallocate(block, layout(CHUNK)) };
+    // SAFETY: as above, and it is zero.
+    let free_zeroed = || unsafe { heap.deallocate_zeroed(block, layout(CHUNK)) };
+    free().unwrap();
+    assert_eq!(heap.total_resting(), CHUNK);
+    assert!(free().is_err() && free_zeroed().is_err());
+    assert_eq!(heap.allocate(layout(CHUNK)).unwrap().cast(), block);
+    free_zeroed().unwrap();
+    assert_eq!(heap.total_resting(), 0);
+    assert!(free().is_err() && free_zeroed().is_err());
+    heap.validate().unwrap();
+}
