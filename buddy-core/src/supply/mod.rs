@@ -25,11 +25,14 @@
 //!
 //! Hints, and the counts of demand and of kept slabs, may be wrong; only time is lost then.
 
+mod give;
 mod inspect;
 #[cfg(all(test, loom))]
 mod loom_models;
+mod settle;
 mod shape;
 mod stack;
+mod take;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -40,22 +43,6 @@ use stack::Stack;
 
 use crate::class::Class;
 use crate::tree::{Order, Policy, SlabKind, Storage, Tree, Word, max_value};
-use core::ops::Range;
-
-/// A slab is raised at the first request of its class only if so many times its size is free.
-const FREE_FOR_A_SLAB: usize = 1 << 12;
-/// If so many times its size is free, after some requests.
-const FREE_ON_DEMAND: usize = 1 << 4;
-/// After how many.
-const DEMAND: usize = 8;
-/// Slabs of a class are kept that together are no more than this part of what is free.
-const FREE_FOR_KEPT: usize = 1 << 8;
-/// A block that grows is likely to grow again, and is small only if so many times its size is free,
-const FREE_FOR_A_SMALL_BLOCK: usize = 1 << 13;
-/// or if it has no more leaves than this.
-const SMALL_BLOCK: usize = 64;
-/// So many blocks of a class without slabs rest.
-const LARGE_BLOCKS: usize = 2;
 
 /// A tree with slabs before it: blocks by size class.
 pub(crate) struct Supply<'t, S: Storage, P: Policy> {
@@ -71,13 +58,6 @@ impl<S: Storage, P: Policy> Clone for Supply<'_, S, P> {
 }
 
 impl<S: Storage, P: Policy> Copy for Supply<'_, S, P> {}
-
-/// A block that was allocated from a new slab.
-pub(crate) struct Supplied {
-    pub(crate) first: usize,
-    /// The slab's leaves.
-    pub(crate) fresh: Range<usize>,
-}
 
 /// Where a slot's bit is.
 struct Seat<'t, S: Storage> {
@@ -116,7 +96,7 @@ impl<'t, W: Word> Record<'t, W> {
     }
 }
 
-/// Where slots are: the hot paths.
+/// Where slots are.
 impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// The supply from a tree, with slabs as the shape says.
     #[inline(always)]
@@ -168,14 +148,6 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         record.at(record::BASE).wrapping_add(number) & max_value::<S::Word>()
     }
 
-    /// Takes a free slot of a slab with that tag: the word before.
-    #[inline(always)]
-    fn take_from(word: &S::Word, tag: usize) -> Option<usize> {
-        // One comparison: the tag is right, and a slot is free.
-        let has_free = |old: usize| (old ^ tag).wrapping_sub(1) < Self::ALL_SLOTS;
-        word.update(|old| has_free(old).then_some(old & old.wrapping_sub(1))).ok()
-    }
-
     /// The bits of as many slots as a word has room for.
     const ALL_SLOTS: usize = SlabKind::all_slots::<S::Word>();
     const MOST_SLOTS: usize = SlabKind::most_slots::<S::Word>();
@@ -188,103 +160,10 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         self.record(class).filter(|_| class.index < self.shape.classes)
     }
 
-    /// Takes a block of the class that was freed last, or from the slab that the lane took from before:
-    /// its first leaf.
-    #[inline(always)]
-    pub(crate) fn take(self, class: Class) -> Option<usize> {
-        let record = self.record(class)?;
-        if Self::STACKS {
-            if let Some(first) = record.stack().pop() {
-                return Some(first);
-            }
-        }
-        let at = self.hint(&record, class, Self::lane())?.load();
-        let old = Self::take_from(self.words().get(at)?, record.tag())?;
-        let number = Self::number(&record, at);
-        Some(Self::first_leaf(class, number) + old.trailing_zeros() as usize * class.leaves)
-    }
-
     /// The first leaf of a slab.
     #[inline(always)]
     fn first_leaf(class: Class, number: usize) -> usize {
         number << (class.natural + Tree::<S, P>::SLAB_HEIGHT)
-    }
-
-    /// Frees the block of the class at `first`, if it is one; says whether it was.
-    #[inline(always)]
-    pub(crate) fn give(self, first: usize, class: Class) -> bool {
-        self.give_plain(first, class) || self.give_slow(first, class)
-    }
-
-    /// As [`Self::give`], if nothing is to be done but to put a block on the stack, or free a slot in its
-    /// slab.
-    #[inline(always)]
-    pub(crate) fn give_plain(self, first: usize, class: Class) -> bool {
-        let Some(record) = self.record(class) else {
-            return false;
-        };
-        if !Self::STACKS {
-            return self.give_shared(first, class, &record).is_some();
-        }
-        let stack = record.stack();
-        stack.put_back_last(first)
-            || stack.put_back(first).is_some_and(|is_back| {
-                is_back || self.give_unknown(first, class, &record).is_some()
-            })
-    }
-
-    /// As [`Self::give_plain`], of a block that is not known to the stack.
-    #[inline(always)]
-    fn give_unknown(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> Option<()> {
-        let (at, number) = Self::seat_of(first, class, record);
-        let word = self.words().get(at).filter(|_| number < S::Word::BITS)?;
-        let (whole, old) = (record.at(record::WHOLE), word.load());
-        if !Self::is_held(old, whole, number) {
-            return None;
-        }
-        if record.stack().push(first, stack::MOST) {
-            return Some(());
-        }
-        // The slab has another free slot (M2), and does not become whole, unless it is taken from.
-        let has_free = old & Self::ALL_SLOTS != 0;
-        let stays = (old ^ whole) & !(1 << number) != 0 || record.at(record::HINT) == at;
-        (has_free && stays).then(|| word.store(old | 1 << number))
-    }
-
-    /// As [`Self::give_plain`], where there are no stacks.
-    #[inline(always)]
-    fn give_shared(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> Option<()> {
-        let (at, number) = Self::seat_of(first, class, record);
-        let word = self.words().get(at).filter(|_| number < S::Word::BITS)?;
-        let whole = record.at(record::WHOLE);
-        let has_free = |old: usize| old & Self::ALL_SLOTS != 0;
-        let is_marked = || S::Word::SHARED && self.is_marked(record, Self::number(record, at));
-        let hint = self.hint(record, class, Self::lane())?;
-        // The slab has another free slot or is marked nevertheless (M2), and does not become whole, unless
-        // the lane takes from it.
-        let is_plain = |old: usize| {
-            let stays = (old ^ whole) & !(1 << number) != 0 || hint.load() == at;
-            Self::is_held(old, whole, number) && stays && (has_free(old) || is_marked())
-        };
-        let old = word.update(|old| is_plain(old).then_some(old | 1 << number)).ok()?;
-        // Whoever cleared the mark in between, or is short of memory, has seen this slot, or else has
-        // changed the word before, so that this call sees what it did.
-        if S::Word::SHARED && !has_free(old) && (!is_marked() || self.is_short()) {
-            self.mark_late(class.index, Self::number(record, at));
-        }
-        Some(())
-    }
-
-    /// Whether a word is that of the slab with this word when it is whole, and the slot is there and held.
-    #[inline(always)]
-    fn is_held(word: usize, whole: usize, number: u32) -> bool {
-        (word ^ whole) >> number & 1 == 1 && (word ^ whole) >> Self::MOST_SLOTS == 0
-    }
-
-    /// Whether a slab is marked as having a free slot; not, if its class has no marks.
-    #[inline(always)]
-    fn is_marked(self, record: &Record<'t, S::Word>, slab: usize) -> bool {
-        self.tree.is_slab_marked(record.at(record::MARKS), slab)
     }
 
     /// Where the bit of the slot that begins at `first` is: the metadata index of its slab's word, and its
@@ -307,97 +186,12 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     }
 }
 
-/// The slow side: raising slabs, finding them, giving them back.
+/// What is known of slabs, and by whom.
 impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
-    /// Whether a block of the class is so small that it is better moved than grown.
-    pub(crate) fn is_small(self, class: Class) -> bool {
-        class.leaves <= SMALL_BLOCK.max(self.tree.free_leaves() / FREE_FOR_A_SMALL_BLOCK)
-    }
-
-    /// Takes a block of the class from any slab, or, with several CPUs, from any where the calling one
-    /// searches the tree: its first leaf.
-    #[inline(never)]
-    pub(crate) fn take_marked(self, class: Class) -> Option<usize> {
-        let record = self.slabs_of(class)?;
-        if P::CPUS <= 1 {
-            return self.take_behind(class, &record, 0..usize::MAX);
-        }
-        let own = self.tree.own();
-        let shift = class.natural + Tree::<S, P>::SLAB_HEIGHT;
-        self.take_behind(class, &record, own.start >> shift..own.end.div_ceil(1 << shift))
-    }
-
-    /// With several CPUs: takes a block of the class from any slab at all.
-    pub(crate) fn take_others(self, class: Class) -> Option<usize> {
-        let record = self.slabs_of(class).filter(|_| P::CPUS > 1)?;
-        self.take_behind(class, &record, 0..usize::MAX)
-    }
-
-    /// Takes a slot of the first slab that has one, of those with these numbers.
-    fn take_behind(
-        self,
-        class: Class,
-        record: &Record<'t, S::Word>,
-        slabs: Range<usize>,
-    ) -> Option<usize> {
-        let (kind, marks) = (record.kind(class), record.at(record::MARKS));
-        loop {
-            let slab = self.tree.find_slab(&kind, marks, slabs.start)?;
-            if slab >= slabs.end {
-                return None;
-            }
-            let at = Self::place(record, slab);
-            // `None` if others were faster.
-            if let Some(old) = Self::take_from(self.words().get(at)?, kind.tag) {
-                self.hint(record, class, Self::lane())?.store(at);
-                if old == kind.tag | kind.slots {
-                    let _ = record.0[record::KEPT].update(|kept| kept.checked_sub(1));
-                }
-                if Self::STACKS && old & old.wrapping_sub(1) == kind.tag {
-                    self.tree.withdraw_slab(&kind, marks, slab);
-                }
-                let slot = old.trailing_zeros() as usize;
-                return Some(Self::first_leaf(class, slab) + slot * class.leaves);
-            }
-        }
-    }
-
     /// Whether a lane takes from the slab with its word there.
     fn is_hint(self, class: Class, record: &Record<'t, S::Word>, at: usize) -> bool {
         let mut hints = (0..Shape::lanes::<P>()).filter_map(|lane| self.hint(record, class, lane));
         hints.any(|hint| hint.load() == at)
-    }
-
-    /// Takes a block of the class from a slab that is made for it; `None` if it is not worth one, or
-    /// there is no block for one.
-    pub(crate) fn raise(self, class: Class) -> Option<Supplied> {
-        let record = self.slabs_of(class)?;
-        if !self.is_worth_a_slab(class, &record) || self.is_short() {
-            return None;
-        }
-        self.raise_for(class, &record)
-    }
-
-    fn raise_for(self, class: Class, record: &Record<'t, S::Word>) -> Option<Supplied> {
-        let kind = record.kind(class);
-        let (number, _transit) = self.tree.raise_slab(&kind)?;
-        self.hint(record, class, Self::lane())?.store(Self::place(record, number));
-        self.mark(&kind, record, number);
-        let first = Self::first_leaf(class, number);
-        Some(Supplied { first, fresh: first..first + kind.leaves * kind.count() })
-    }
-
-    fn is_worth_a_slab(self, class: Class, record: &Record<'_, S::Word>) -> bool {
-        let (free, slab) = (self.tree.free_leaves(), Self::first_leaf(class, 1));
-        if slab <= free / FREE_FOR_A_SLAB {
-            return true;
-        }
-        let demand = &record.0[record::DEMAND];
-        let is_wanted = demand.load() >= DEMAND;
-        if !is_wanted {
-            demand.add(1);
-        }
-        is_wanted && slab <= free / FREE_ON_DEMAND
     }
 
     /// Makes a slab findable that has a free slot; the caller is in transit (M2).
@@ -408,16 +202,6 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         let is_short = self.words().get(self.shape.pressure).is_some_and(|word| word.reread() != 0);
         if is_short {
             self.tree.open_slab(kind, number);
-        }
-    }
-
-    /// Marks a slab of which a slot was freed while a search cleared the mark.
-    #[cold]
-    fn mark_late(self, class: u32, slab: usize) {
-        let class = Class::at(class, P::PRECISION);
-        if let Some(record) = self.record(class) {
-            let _transit = self.tree.transit();
-            self.mark(&record.kind(class), &record, slab);
         }
     }
 
@@ -436,110 +220,9 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         (word & !SlabKind::opening::<S::Word>()) ^ tag <= Self::ALL_SLOTS
     }
 
-    /// As [`Self::give`], of a block that is no slot, or the first to be free, or in a slab that is opened.
-    #[inline(never)]
-    pub(crate) fn give_slow(self, first: usize, class: Class) -> bool {
-        let Some(record) = self.record(class) else {
-            return self.tree.free_sized(first, class.leaves).is_ok();
-        };
-        let is_back = if Self::STACKS { record.stack().put_back(first) } else { Some(false) };
-        is_back.is_some_and(|is_back| is_back || self.free(first, class, &record, true))
-    }
-
     /// Whether a block of the class is on its stack.
     fn rests(record: &Record<'t, S::Word>, first: usize) -> bool {
         Self::STACKS && record.stack().has(first)
-    }
-
-    /// Frees a block that does not rest: a slot in its slab; others may rest from now on, or are freed in the
-    /// tree.
-    fn free(
-        self,
-        first: usize,
-        class: Class,
-        record: &Record<'t, S::Word>,
-        may_rest: bool,
-    ) -> bool {
-        let tag = record.tag();
-        let seat = self.seat(first, class, record);
-        if let Some(seat) = seat.filter(|seat| Self::is_own(seat.word.load(), tag)) {
-            match self.free_slot(class, record, &seat) {
-                Ok(()) => return true,
-                Err(now) if Self::is_own(now, tag) => return false,
-                // It is a tree by now.
-                Err(_) => {}
-            }
-        }
-        may_rest && self.rest(first, class, record)
-            || self.tree.free_sized(first, class.leaves).is_ok()
-    }
-
-    /// Puts a block of the tree on its class's stack, if it is held and has room there, and the class has no
-    /// slabs; says whether it did.
-    fn rest(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> bool {
-        // Aligned as slots are, side by side.
-        let is_aligned = first.trailing_zeros() >= class.leaves.trailing_zeros();
-        Self::STACKS
-            && class.index >= self.shape.classes
-            && is_aligned
-            && record.stack().len() < LARGE_BLOCKS
-            && self.tree.has_block(first, class.leaves)
-            && record.stack().push(first, LARGE_BLOCKS)
-    }
-
-    /// Frees a slot in its slab; if it is not held there, the slab's word.
-    fn free_slot(
-        self,
-        class: Class,
-        record: &Record<'t, S::Word>,
-        seat: &Seat<'t, S>,
-    ) -> Result<(), usize> {
-        // Before the first of its slots is free (M2).
-        let _transit = self.tree.transit();
-        let (tag, bit) = (record.tag(), 1 << seat.slot);
-        let is_held = |old: usize| Self::is_own(old, tag) && old & bit == 0;
-        let old = seat.word.update(|old| is_held(old).then_some(old | bit))?;
-        if old & SlabKind::opening::<S::Word>() == 0 {
-            self.note_freed(class, record, seat.slab, old | bit);
-        }
-        Ok(())
-    }
-
-    /// A slot was freed; the slab's word is `now`.
-    fn note_freed(self, class: Class, record: &Record<'t, S::Word>, number: usize, now: usize) {
-        let kind = record.kind(class);
-        self.mark(&kind, record, number);
-        let at = Self::place(record, number);
-        if now == kind.tag | kind.slots && !self.is_hint(class, record, at) {
-            self.keep_or_raze(class, record, at);
-        }
-    }
-
-    /// A slab of which all slots are free, and from which no lane takes, is kept for later, or goes back to
-    /// the tree.
-    fn keep_or_raze(self, class: Class, record: &Record<'t, S::Word>, at: usize) {
-        let most = self.tree.free_leaves() / FREE_FOR_KEPT / Self::first_leaf(class, 1);
-        let kept = record.0[record::KEPT].update(|kept| (kept < most).then_some(kept + 1));
-        if kept.is_err() {
-            self.tree.raze_slab(&record.kind(class), Self::number(record, at));
-        }
-    }
-
-    /// Attempts to take something from the tree; if there is not enough, once more while no slot of
-    /// a slab is free.
-    pub(crate) fn insist<T>(self, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
-        attempt().or_else(|| {
-            let pressure = self.words().get(self.shape.pressure).filter(|_| !self.shape.is_none());
-            if let Some(pressure) = pressure {
-                pressure.add(1);
-            }
-            self.settle();
-            let taken = attempt();
-            if let Some(pressure) = pressure {
-                pressure.sub(1);
-            }
-            taken
-        })
     }
 
     /// Whether anybody is short of memory.
@@ -566,51 +249,6 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
             from = number + 1;
             Some(number)
         })
-    }
-
-    /// Frees the blocks of a class that rest on its stack: in their slabs, or, where memory is so short that
-    /// a slab is made a tree at the first of them, there.
-    fn unstack(self, class: Class, record: &Record<'t, S::Word>) {
-        if !Self::STACKS {
-            return;
-        }
-        while let Some(first) = record.stack().pop() {
-            // Nobody else could free it.
-            self.free(first, class, record, false);
-        }
-        record.stack().clear();
-    }
-
-    /// Frees all blocks that rest on stacks.
-    fn unstack_all(self) {
-        self.records().for_each(|(class, record)| self.unstack(class, &record));
-    }
-
-    /// Makes trees again of all slabs with a free slot. O(classes), and O(slots * orders) for each.
-    pub(crate) fn settle(self) {
-        self.unstack_all();
-        for (class, record) in self.classes() {
-            for number in self.marked(class, &record) {
-                // Another call may be at it.
-                self.tree.open_slab(&record.kind(class), number);
-            }
-            record.0[record::DEMAND].store(0);
-            record.0[record::KEPT].store(0);
-        }
-    }
-
-    /// Makes trees again of all slabs. O(words).
-    pub(crate) fn dissolve(self) {
-        self.unstack_all();
-        let highest = self.classes().map(|(class, _)| class.natural).max();
-        let orders = highest.into_iter().flat_map(|highest| 0..=highest).filter_map(Order::new);
-        for slab in orders.flat_map(|natural| self.tree.slabs(natural)) {
-            let class = Self::class_of(&slab);
-            if let Some(record) = self.slabs_of(class) {
-                self.tree.open_slab(&record.kind(class), slab.number);
-            }
-        }
-        self.settle();
     }
 
     /// Makes it one without slabs, whatever the words hold.

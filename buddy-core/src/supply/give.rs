@@ -1,0 +1,183 @@
+//! Giving blocks back: to the stack, to their slab, to the tree.
+
+use super::{Record, Seat, Supply, record, stack};
+use crate::class::Class;
+use crate::tree::{Policy, SlabKind, Storage, Word};
+
+/// Slabs of a class are kept that together are no more than this part of what is free.
+pub(super) const FREE_FOR_KEPT: usize = 1 << 8;
+/// So many blocks of a class without slabs rest.
+pub(super) const LARGE_BLOCKS: usize = 2;
+
+impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
+    /// Frees the block of the class at `first`, if it is one; says whether it was.
+    #[inline(always)]
+    pub(crate) fn give(self, first: usize, class: Class) -> bool {
+        self.give_plain(first, class) || self.give_slow(first, class)
+    }
+
+    /// As [`Self::give`], if nothing is to be done but to put a block on the stack, or free a slot in its
+    /// slab.
+    #[inline(always)]
+    pub(crate) fn give_plain(self, first: usize, class: Class) -> bool {
+        let Some(record) = self.record(class) else {
+            return false;
+        };
+        if !Self::STACKS {
+            return self.give_shared(first, class, &record).is_some();
+        }
+        let stack = record.stack();
+        stack.put_back_last(first)
+            || stack.put_back(first).is_some_and(|is_back| {
+                is_back || self.give_unknown(first, class, &record).is_some()
+            })
+    }
+
+    /// As [`Self::give_plain`], of a block that is not known to the stack.
+    #[inline(always)]
+    fn give_unknown(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> Option<()> {
+        let (at, number) = Self::seat_of(first, class, record);
+        let word = self.words().get(at).filter(|_| number < S::Word::BITS)?;
+        let (whole, old) = (record.at(record::WHOLE), word.load());
+        if !Self::is_held(old, whole, number) {
+            return None;
+        }
+        if record.stack().push(first, stack::MOST) {
+            return Some(());
+        }
+        // The slab has another free slot (M2), and does not become whole, unless it is taken from.
+        let has_free = old & Self::ALL_SLOTS != 0;
+        let stays = (old ^ whole) & !(1 << number) != 0 || record.at(record::HINT) == at;
+        (has_free && stays).then(|| word.store(old | 1 << number))
+    }
+
+    /// As [`Self::give_plain`], where there are no stacks.
+    #[inline(always)]
+    fn give_shared(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> Option<()> {
+        let (at, number) = Self::seat_of(first, class, record);
+        let word = self.words().get(at).filter(|_| number < S::Word::BITS)?;
+        let whole = record.at(record::WHOLE);
+        let has_free = |old: usize| old & Self::ALL_SLOTS != 0;
+        let is_marked = || S::Word::SHARED && self.is_marked(record, Self::number(record, at));
+        let hint = self.hint(record, class, Self::lane())?;
+        // The slab has another free slot or is marked nevertheless (M2), and does not become whole, unless
+        // the lane takes from it.
+        let is_plain = |old: usize| {
+            let stays = (old ^ whole) & !(1 << number) != 0 || hint.load() == at;
+            Self::is_held(old, whole, number) && stays && (has_free(old) || is_marked())
+        };
+        let old = word.update(|old| is_plain(old).then_some(old | 1 << number)).ok()?;
+        // Whoever cleared the mark in between, or is short of memory, has seen this slot, or else has
+        // changed the word before, so that this call sees what it did.
+        if S::Word::SHARED && !has_free(old) && (!is_marked() || self.is_short()) {
+            self.mark_late(class.index, Self::number(record, at));
+        }
+        Some(())
+    }
+
+    /// Whether a word is that of the slab with this word when it is whole, and the slot is there and held.
+    #[inline(always)]
+    fn is_held(word: usize, whole: usize, number: u32) -> bool {
+        (word ^ whole) >> number & 1 == 1 && (word ^ whole) >> Self::MOST_SLOTS == 0
+    }
+
+    /// Whether a slab is marked as having a free slot; not, if its class has no marks.
+    #[inline(always)]
+    fn is_marked(self, record: &Record<'t, S::Word>, slab: usize) -> bool {
+        self.tree.is_slab_marked(record.at(record::MARKS), slab)
+    }
+
+    /// As [`Self::give`], of a block that is no slot, or the first to be free, or in a slab that is opened.
+    #[inline(never)]
+    pub(crate) fn give_slow(self, first: usize, class: Class) -> bool {
+        let Some(record) = self.record(class) else {
+            return self.tree.free_sized(first, class.leaves).is_ok();
+        };
+        let is_back = if Self::STACKS { record.stack().put_back(first) } else { Some(false) };
+        is_back.is_some_and(|is_back| is_back || self.free(first, class, &record, true))
+    }
+
+    /// Frees a block that does not rest: a slot in its slab; others may rest from now on, or are freed in the
+    /// tree.
+    pub(super) fn free(
+        self,
+        first: usize,
+        class: Class,
+        record: &Record<'t, S::Word>,
+        may_rest: bool,
+    ) -> bool {
+        let tag = record.tag();
+        let seat = self.seat(first, class, record);
+        if let Some(seat) = seat.filter(|seat| Self::is_own(seat.word.load(), tag)) {
+            match self.free_slot(class, record, &seat) {
+                Ok(()) => return true,
+                Err(now) if Self::is_own(now, tag) => return false,
+                // It is a tree by now.
+                Err(_) => {}
+            }
+        }
+        may_rest && self.rest(first, class, record)
+            || self.tree.free_sized(first, class.leaves).is_ok()
+    }
+
+    /// Puts a block of the tree on its class's stack, if it is held and has room there, and the class has no
+    /// slabs; says whether it did.
+    fn rest(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> bool {
+        // Aligned as slots are, side by side.
+        let is_aligned = first.trailing_zeros() >= class.leaves.trailing_zeros();
+        Self::STACKS
+            && class.index >= self.shape.classes
+            && is_aligned
+            && record.stack().len() < LARGE_BLOCKS
+            && self.tree.has_block(first, class.leaves)
+            && record.stack().push(first, LARGE_BLOCKS)
+    }
+
+    /// Frees a slot in its slab; if it is not held there, the slab's word.
+    fn free_slot(
+        self,
+        class: Class,
+        record: &Record<'t, S::Word>,
+        seat: &Seat<'t, S>,
+    ) -> Result<(), usize> {
+        // Before the first of its slots is free (M2).
+        let _transit = self.tree.transit();
+        let (tag, bit) = (record.tag(), 1 << seat.slot);
+        let is_held = |old: usize| Self::is_own(old, tag) && old & bit == 0;
+        let old = seat.word.update(|old| is_held(old).then_some(old | bit))?;
+        if old & SlabKind::opening::<S::Word>() == 0 {
+            self.note_freed(class, record, seat.slab, old | bit);
+        }
+        Ok(())
+    }
+
+    /// A slot was freed; the slab's word is `now`.
+    fn note_freed(self, class: Class, record: &Record<'t, S::Word>, number: usize, now: usize) {
+        let kind = record.kind(class);
+        self.mark(&kind, record, number);
+        let at = Self::place(record, number);
+        if now == kind.tag | kind.slots && !self.is_hint(class, record, at) {
+            self.keep_or_raze(class, record, at);
+        }
+    }
+
+    /// A slab of which all slots are free, and from which no lane takes, is kept for later, or goes back to
+    /// the tree.
+    fn keep_or_raze(self, class: Class, record: &Record<'t, S::Word>, at: usize) {
+        let most = self.tree.free_leaves() / FREE_FOR_KEPT / Self::first_leaf(class, 1);
+        let kept = record.0[record::KEPT].update(|kept| (kept < most).then_some(kept + 1));
+        if kept.is_err() {
+            self.tree.raze_slab(&record.kind(class), Self::number(record, at));
+        }
+    }
+
+    /// Marks a slab of which a slot was freed while a search cleared the mark.
+    #[cold]
+    fn mark_late(self, class: u32, slab: usize) {
+        let class = Class::at(class, P::PRECISION);
+        if let Some(record) = self.record(class) {
+            let _transit = self.tree.transit();
+            self.mark(&record.kind(class), &record, slab);
+        }
+    }
+}

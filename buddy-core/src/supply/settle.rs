@@ -1,0 +1,69 @@
+//! Giving everything that rests back to the tree: when memory is short, or somebody wants to look.
+
+use super::{Record, Supply, record};
+use crate::class::Class;
+use crate::tree::{Order, Policy, Storage, Word};
+
+impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
+    /// Attempts to take something from the tree; if there is not enough, once more while no slot of
+    /// a slab is free.
+    pub(crate) fn insist<T>(self, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
+        attempt().or_else(|| {
+            let pressure = self.words().get(self.shape.pressure).filter(|_| !self.shape.is_none());
+            if let Some(pressure) = pressure {
+                pressure.add(1);
+            }
+            self.settle();
+            let taken = attempt();
+            if let Some(pressure) = pressure {
+                pressure.sub(1);
+            }
+            taken
+        })
+    }
+
+    /// Frees the blocks of a class that rest on its stack: in their slabs, or, where memory is so short that
+    /// a slab is made a tree at the first of them, there.
+    pub(super) fn unstack(self, class: Class, record: &Record<'t, S::Word>) {
+        if !Self::STACKS {
+            return;
+        }
+        while let Some(first) = record.stack().pop() {
+            // Nobody else could free it.
+            self.free(first, class, record, false);
+        }
+        record.stack().clear();
+    }
+
+    /// Frees all blocks that rest on stacks.
+    fn unstack_all(self) {
+        self.records().for_each(|(class, record)| self.unstack(class, &record));
+    }
+
+    /// Makes trees again of all slabs with a free slot. O(classes), and O(slots * orders) for each.
+    pub(crate) fn settle(self) {
+        self.unstack_all();
+        for (class, record) in self.classes() {
+            for number in self.marked(class, &record) {
+                // Another call may be at it.
+                self.tree.open_slab(&record.kind(class), number);
+            }
+            record.0[record::DEMAND].store(0);
+            record.0[record::KEPT].store(0);
+        }
+    }
+
+    /// Makes trees again of all slabs. O(words).
+    pub(crate) fn dissolve(self) {
+        self.unstack_all();
+        let highest = self.classes().map(|(class, _)| class.natural).max();
+        let orders = highest.into_iter().flat_map(|highest| 0..=highest).filter_map(Order::new);
+        for slab in orders.flat_map(|natural| self.tree.slabs(natural)) {
+            let class = Self::class_of(&slab);
+            if let Some(record) = self.slabs_of(class) {
+                self.tree.open_slab(&record.kind(class), slab.number);
+            }
+        }
+        self.settle();
+    }
+}

@@ -1,0 +1,135 @@
+//! Taking blocks: from the stack, the slab that was taken from before, any slab, a new one.
+
+use super::{Record, Supply, record};
+use crate::class::Class;
+use crate::tree::{Policy, Storage, Tree, Word};
+use core::ops::Range;
+
+/// A slab is raised at the first request of its class only if so many times its size is free.
+pub(super) const FREE_FOR_A_SLAB: usize = 1 << 12;
+/// If so many times its size is free, after some requests.
+pub(super) const FREE_ON_DEMAND: usize = 1 << 4;
+/// After how many.
+pub(super) const DEMAND: usize = 8;
+/// A block that grows is likely to grow again, and is small only if so many times its size is free,
+pub(super) const FREE_FOR_A_SMALL_BLOCK: usize = 1 << 13;
+/// or if it has no more leaves than this.
+pub(super) const SMALL_BLOCK: usize = 64;
+
+/// A block that was allocated from a new slab.
+pub(crate) struct Supplied {
+    pub(crate) first: usize,
+    /// The slab's leaves.
+    pub(crate) fresh: Range<usize>,
+}
+
+impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
+    /// Takes a free slot of a slab with that tag: the word before.
+    #[inline(always)]
+    fn take_from(word: &S::Word, tag: usize) -> Option<usize> {
+        // One comparison: the tag is right, and a slot is free.
+        let has_free = |old: usize| (old ^ tag).wrapping_sub(1) < Self::ALL_SLOTS;
+        word.update(|old| has_free(old).then_some(old & old.wrapping_sub(1))).ok()
+    }
+
+    /// Takes a block of the class that was freed last, or from the slab that the lane took from before:
+    /// its first leaf.
+    #[inline(always)]
+    pub(crate) fn take(self, class: Class) -> Option<usize> {
+        let record = self.record(class)?;
+        if Self::STACKS {
+            if let Some(first) = record.stack().pop() {
+                return Some(first);
+            }
+        }
+        let at = self.hint(&record, class, Self::lane())?.load();
+        let old = Self::take_from(self.words().get(at)?, record.tag())?;
+        let number = Self::number(&record, at);
+        Some(Self::first_leaf(class, number) + old.trailing_zeros() as usize * class.leaves)
+    }
+
+    /// Whether a block of the class is so small that it is better moved than grown.
+    pub(crate) fn is_small(self, class: Class) -> bool {
+        class.leaves <= SMALL_BLOCK.max(self.tree.free_leaves() / FREE_FOR_A_SMALL_BLOCK)
+    }
+
+    /// Takes a block of the class from any slab, or, with several CPUs, from any where the calling one
+    /// searches the tree: its first leaf.
+    #[inline(never)]
+    pub(crate) fn take_marked(self, class: Class) -> Option<usize> {
+        let record = self.slabs_of(class)?;
+        if P::CPUS <= 1 {
+            return self.take_behind(class, &record, 0..usize::MAX);
+        }
+        let own = self.tree.own();
+        let shift = class.natural + Tree::<S, P>::SLAB_HEIGHT;
+        self.take_behind(class, &record, own.start >> shift..own.end.div_ceil(1 << shift))
+    }
+
+    /// With several CPUs: takes a block of the class from any slab at all.
+    pub(crate) fn take_others(self, class: Class) -> Option<usize> {
+        let record = self.slabs_of(class).filter(|_| P::CPUS > 1)?;
+        self.take_behind(class, &record, 0..usize::MAX)
+    }
+
+    /// Takes a slot of the first slab that has one, of those with these numbers.
+    pub(super) fn take_behind(
+        self,
+        class: Class,
+        record: &Record<'t, S::Word>,
+        slabs: Range<usize>,
+    ) -> Option<usize> {
+        let (kind, marks) = (record.kind(class), record.at(record::MARKS));
+        loop {
+            let slab = self.tree.find_slab(&kind, marks, slabs.start)?;
+            if slab >= slabs.end {
+                return None;
+            }
+            let at = Self::place(record, slab);
+            // `None` if others were faster.
+            if let Some(old) = Self::take_from(self.words().get(at)?, kind.tag) {
+                self.hint(record, class, Self::lane())?.store(at);
+                if old == kind.tag | kind.slots {
+                    let _ = record.0[record::KEPT].update(|kept| kept.checked_sub(1));
+                }
+                if Self::STACKS && old & old.wrapping_sub(1) == kind.tag {
+                    self.tree.withdraw_slab(&kind, marks, slab);
+                }
+                let slot = old.trailing_zeros() as usize;
+                return Some(Self::first_leaf(class, slab) + slot * class.leaves);
+            }
+        }
+    }
+
+    /// Takes a block of the class from a slab that is made for it; `None` if it is not worth one, or
+    /// there is no block for one.
+    pub(crate) fn raise(self, class: Class) -> Option<Supplied> {
+        let record = self.slabs_of(class)?;
+        if !self.is_worth_a_slab(class, &record) || self.is_short() {
+            return None;
+        }
+        self.raise_for(class, &record)
+    }
+
+    pub(super) fn raise_for(self, class: Class, record: &Record<'t, S::Word>) -> Option<Supplied> {
+        let kind = record.kind(class);
+        let (number, _transit) = self.tree.raise_slab(&kind)?;
+        self.hint(record, class, Self::lane())?.store(Self::place(record, number));
+        self.mark(&kind, record, number);
+        let first = Self::first_leaf(class, number);
+        Some(Supplied { first, fresh: first..first + kind.leaves * kind.count() })
+    }
+
+    fn is_worth_a_slab(self, class: Class, record: &Record<'_, S::Word>) -> bool {
+        let (free, slab) = (self.tree.free_leaves(), Self::first_leaf(class, 1));
+        if slab <= free / FREE_FOR_A_SLAB {
+            return true;
+        }
+        let demand = &record.0[record::DEMAND];
+        let is_wanted = demand.load() >= DEMAND;
+        if !is_wanted {
+            demand.add(1);
+        }
+        is_wanted && slab <= free / FREE_ON_DEMAND
+    }
+}
