@@ -67,7 +67,7 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
         (class.leaves == frames).then_some(class)
     }
 
-    /// Frames of free slots. O(slabs with a free slot).
+    /// Frames of free slots, and of blocks on stacks. O(slabs with a free slot).
     pub(super) fn resting(&self) -> usize {
         self.supply().resting()
     }

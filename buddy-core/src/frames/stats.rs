@@ -63,7 +63,7 @@ impl ZoneStatistics {
         self.tree.used()
     }
 
-    /// The most frames that were out of the tree at one time: allocated, or free slots of slabs.
+    /// The most frames that were out of the tree at one time: allocated, or kept for requests of their size.
     #[must_use]
     pub const fn peak(&self) -> usize {
         self.tree.peak()

@@ -70,8 +70,9 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             .map_or(0, |tree| tree.used().saturating_sub(self.supply(tree).resting()) * MIN_BLOCK)
     }
 
-    /// The bytes of free slots in slabs, kept for requests of their size; they count as free in all
-    /// figures. O(slabs with a free slot). [`Self::settle`] gives them to the tree.
+    /// The bytes of free slots in slabs, and of a few larger blocks that were freed last, kept for requests
+    /// of their size; they count as free in all figures. O(slabs with a free slot). [`Self::settle`]
+    /// gives them to the tree.
     #[must_use]
     pub fn total_resting(&self) -> usize {
         self.tree.as_ref().map_or(0, |tree| self.supply(tree).resting() * MIN_BLOCK)
@@ -81,7 +82,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// numbers outside the regions count as reserved.
     ///
     /// Merges first what the policy left unmerged ([`Self::settle`]). O(orders) besides. The peak is the
-    /// most that ever was out of the tree, which includes the free slots of slabs.
+    /// most that ever was out of the tree, which includes what rests ([`Self::total_resting`]).
     ///
     /// ```
     /// # use buddy_core::{Heap, Plain};
@@ -145,8 +146,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         }
     }
 
-    /// Merges everything that the policy left unmerged, and gives the free slots of slabs back, whose
-    /// other slots become ordinary blocks. O(slabs with a free slot * their slots * orders).
+    /// Merges everything that the policy left unmerged, and gives back what rests, the free slots of slabs
+    /// too, whose other slots become ordinary blocks. O(slabs with a free slot * their slots * orders).
     pub fn settle(&self) {
         if let Some(tree) = &self.tree {
             self.supply(tree).settle();
