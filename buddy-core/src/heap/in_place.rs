@@ -268,7 +268,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let block = if is_growing { self.allocate_to_grow(new) } else { self.allocate(new) }?;
         let kept = old.size().min(new.size());
         // SAFETY: two different blocks of this heap, which do not overlap (H2, H3) and have at
-        // least `kept` bytes each (H4) of memory that may be read and written (H1).
+        // least `kept` bytes each (H5) of memory that may be read and written (H1).
         unsafe { block.cast::<u8>().copy_from_nonoverlapping(ptr, kept) };
         if self.supply(found.tree).give(found.first, Self::class(old)) {
             return Ok(block);
