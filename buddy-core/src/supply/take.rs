@@ -12,9 +12,9 @@ pub(super) const FREE_ON_DEMAND: usize = 1 << 4;
 /// After how many.
 pub(super) const DEMAND: usize = 8;
 /// A block that grows is likely to grow again, and is small only if so many times its size is free,
-pub(super) const FREE_FOR_A_SMALL_BLOCK: usize = 1 << 13;
+const FREE_FOR_A_SMALL_BLOCK: usize = 1 << 13;
 /// or if it has no more leaves than this.
-pub(super) const SMALL_BLOCK: usize = 64;
+const SMALL_BLOCK: usize = 64;
 
 /// A block that was allocated from a new slab.
 pub(crate) struct Supplied {
