@@ -218,10 +218,11 @@ fn metadata_that_was_used_before_makes_nothing_known() {
     }
 }
 
-/// Blocks too large for slabs, and not too large to rest: a chunk in a heap with metadata to spare.
+/// Blocks too large for slabs, and not too large to rest.
 #[test]
 fn a_block_of_zeros_that_rests_or_was_taken_again_is_freed_once() {
-    const WORDS: usize = TestHeap::<Lazy>::metadata_words(BYTES) + 4000;
+    const BYTES: usize = 32 << 20;
+    const WORDS: usize = TestHeap::<Lazy>::metadata_words(BYTES);
     let words: &'static mut [Plain] = (0..WORDS).map(|_| Plain::zero()).collect::<Vec<_>>().leak();
     let memory: &'static mut [MaybeUninit<u8>] = vec![MaybeUninit::new(0); BYTES].leak();
     let heap: TestHeap<Lazy> = Heap::with_metadata(words, memory).unwrap();

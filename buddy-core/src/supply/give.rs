@@ -6,8 +6,10 @@ use crate::tree::{Policy, SlabKind, Storage, Word};
 
 /// Slabs of a class are kept that together are no more than this part of what is free.
 pub(super) const FREE_FOR_KEPT: usize = 1 << 8;
-/// So many blocks of a class without slabs rest.
+/// So many blocks of a class without slabs rest,
 pub(super) const LARGE_BLOCKS: usize = 2;
+/// which together are no more than this part of what is free.
+const FREE_FOR_LARGE_BLOCKS: usize = 1 << 7;
 
 impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// Frees the block of the class at `first`, if it is one; says whether it was.
@@ -128,7 +130,8 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         Self::STACKS
             && class.index >= self.shape.classes
             && is_aligned
-            && record.stack().len() < LARGE_BLOCKS
+            && (record.stack().len() + 1) * class.leaves
+                <= self.tree.free_leaves() / FREE_FOR_LARGE_BLOCKS
             && self.tree.has_block(first, class.leaves)
             && record.stack().push(first, LARGE_BLOCKS)
     }

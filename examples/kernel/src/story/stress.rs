@@ -142,9 +142,12 @@ impl Worker {
             0 => frames().free(first).map(drop),
             1 if count > 1 => {
                 let half = count / 2;
-                frames()
-                    .free_part(first, half)
-                    .and_then(|()| frames().free_sized(first.saturating_add(half), count - half))
+                match frames().free_part(first, half) {
+                    Ok(()) => frames().free_sized(first.saturating_add(half), count - half),
+                    // Another processor is at the block's slab, and does not get on. Freed as a whole it
+                    // is not in the way.
+                    Err(_) => frames().free_sized(first, count),
+                }
             }
             _ => frames().free_sized(first, count),
         })
