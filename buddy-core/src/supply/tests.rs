@@ -229,7 +229,9 @@ fn a_block_that_was_taken_from_a_stack_and_is_not_of_the_class_any_more_does_not
         // Resized.
         let class = large(supply);
         let block = supply.tree.allocate_exact(class.leaves).unwrap();
-        for detach in [Supply::detach, Supply::detach_from_tree] {
+        let found =
+            |supply: Supply<'_, _, _>, block, class| supply.detach_found(block, class, Place::Tree);
+        for detach in [Supply::detach, Supply::detach_from_tree, found] {
             assert!(supply.give(block, class) && supply.take(class) == Some(block));
             assert!(detach(supply, block, class));
             supply.tree.shrink_detached(block, class.leaves, class.leaves / 2);
