@@ -64,16 +64,15 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
             Some(slot) => Ok(slot.class.leaves),
             None => {
                 let found = self.tree.leaves_of(first);
-                let block = match found {
-                    Err(FreeError::NotStart { block, .. }) => block,
-                    _ => first,
-                };
-                match self.tree.leaves_of(block) {
-                    Ok(leaves) if self.block_rests(block, leaves) => {
-                        Err(FreeError::AlreadyFree { leaf: first })
+                let rests = match found {
+                    Ok(leaves) => self.block_rests(first, leaves),
+                    Err(FreeError::NotStart { block, .. }) => {
+                        let leaves = self.tree.leaves_of(block);
+                        leaves.is_ok_and(|leaves| self.block_rests(block, leaves))
                     }
-                    _ => found,
-                }
+                    Err(_) => false,
+                };
+                if rests { Err(FreeError::AlreadyFree { leaf: first }) } else { found }
             }
         }
     }
@@ -116,21 +115,18 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
         if place == Place::Slab {
             return self.detach(first, class);
         }
-        if let Some(record) = self.record(class).filter(|_| Self::STACKS) {
-            record.stack().forget(first);
-        }
-        self.tree.detach_found(first, class.leaves)
+        self.forget(first, class) && self.tree.detach_found(first, class.leaves)
     }
 
     /// As [`Self::detach`], of a block that is no slot.
     pub(crate) fn detach_from_tree(self, first: usize, class: Class) -> bool {
-        if let Some(record) = self.record(class).filter(|_| Self::STACKS) {
-            if Self::rests(&record, first) {
-                return false;
-            }
-            record.stack().forget(first);
-        }
-        self.tree.detach(first, class.leaves)
+        self.forget(first, class) && self.tree.detach(first, class.leaves)
+    }
+
+    /// Sees to it that the class's stack does not know the block at `first`; `false` if it rests there.
+    fn forget(self, first: usize, class: Class) -> bool {
+        let record = self.record(class).filter(|_| Self::STACKS);
+        record.is_none_or(|record| record.stack().forget(first))
     }
 
     /// Leaves of free slots and of what rests on stacks. Nothing changes hands. O(classes + slabs that have

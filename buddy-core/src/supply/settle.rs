@@ -43,6 +43,11 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// Makes trees again of all slabs with a free slot. O(classes), and O(slots * orders) for each.
     pub(crate) fn settle(self) {
         self.unstack_all();
+        self.open_marked();
+    }
+
+    /// As [`Self::settle`], where nothing rests on a stack.
+    fn open_marked(self) {
         for (class, record) in self.classes() {
             for number in self.marked(class, &record) {
                 // Another call may be at it.
@@ -64,6 +69,6 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
                 self.tree.open_slab(&record.kind(class), slab.number);
             }
         }
-        self.settle();
+        self.open_marked();
     }
 }

@@ -89,11 +89,14 @@ impl<'t, W: Word> Stack<'t, W> {
         true
     }
 
-    /// Forgets that the block at `first` was taken: it may be another's from now on.
-    pub(super) fn forget(self, first: usize) {
-        if let Some(taken) = self.position(first).filter(|at| *at >= self.count()) {
-            self.blocks()[taken].store(Self::NONE);
+    /// Forgets that the block at `first` was taken: it may be another's from now on. `false` if it is here.
+    pub(super) fn forget(self, first: usize) -> bool {
+        let Some(at) = self.position(first) else { return true };
+        let is_taken = at >= self.count();
+        if is_taken {
+            self.blocks()[at].store(Self::NONE);
         }
+        is_taken
     }
 
     /// Forgets all blocks.
@@ -178,11 +181,11 @@ mod tests {
         assert_eq!(stack.put_back(14), Some(false));
         assert_eq!((stack.put_back(16), stack.put_back(15)), (Some(true), Some(true)));
         assert_eq!([stack.pop(), stack.pop(), stack.pop()], [Some(15), Some(16), Some(21)]);
-        stack.forget(16);
+        assert!(stack.forget(16) && stack.forget(16));
         assert!(!stack.put_back_last(16) && stack.put_back(16) == Some(false));
         assert_eq!((stack.put_back(15), stack.put_back(21)), (Some(true), Some(true)));
         // What is here is not forgotten one by one.
-        stack.forget(15);
+        assert!(!stack.forget(15));
         assert!(stack.has(15));
         stack.clear();
         assert_eq!((stack.len(), stack.has(15), stack.put_back(11)), (0, false, Some(false)));

@@ -84,8 +84,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     fn gap_around(&self, block: Block) -> Range<usize> {
         let Range { mut start, mut end } = block.first()..block.end();
         // Free blocks side by side rise in order, then fall: fewer than two an order.
-        let before = |start: usize| self.free_block_before(start);
-        while let Some(block) = before(start) {
+        while let Some(block) = self.free_block_before(start) {
             start = block.first();
         }
         while let Some(block) = self.free_block_from(end) {

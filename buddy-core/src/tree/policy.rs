@@ -22,10 +22,10 @@ pub trait Policy {
     /// Whether freed blocks may wait unmerged for the next request of their size.
     ///
     /// `false` merges at once: every call costs about the same. `true` lets a bounded number of free
-    /// blocks wait, in a tree for one CPU those in at most eight words of nodes per order (32
-    /// blocks each, 16 in 32-bit words), in a heap also the slots of slabs, in which small blocks lie side by side: an
-    /// allocation that follows a free then splits and merges nothing, and many small blocks are split
-    /// or merged at once. Before a request is refused everything is merged.
+    /// blocks wait, in a tree for one CPU those in at most eight words of nodes per order (32 blocks
+    /// each, 16 in 32-bit words), in a heap also the slots of slabs, in which small blocks lie side by
+    /// side: an allocation that follows a free then splits and merges nothing, and many small blocks
+    /// are split or merged at once. Before a request is refused everything is merged.
     const LAZY: bool = true;
 
     /// How many significant bits of a block's size in leaves a heap keeps, at least 1.

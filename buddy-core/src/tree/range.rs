@@ -294,15 +294,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
             return None;
         }
         let highest = first.trailing_zeros().min(self.geometry.top);
-        for order in Order::range(0, highest).rev() {
-            let block = Block::containing(order, first);
-            match self.state(block) {
-                NONE => {}
-                FREE => return Some(block),
-                _ => return None,
-            }
-        }
-        None
+        self.free_block_among(Order::range(0, highest).rev(), first)
     }
 
     fn free_block_containing(&self, leaf: usize) -> Option<Block> {
@@ -311,7 +303,14 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// The free block of at most order `highest` that a leaf lies in.
     pub(super) fn free_block_up_to(&self, highest: u32, leaf: usize) -> Option<Block> {
-        for order in Order::range(0, highest) {
+        self.free_block_among(Order::range(0, highest), leaf)
+    }
+
+    /// The free block of one of the orders that a leaf lies in; they are looked at in turn, up to one that
+    /// says something.
+    #[inline(always)]
+    fn free_block_among(&self, orders: impl Iterator<Item = Order>, leaf: usize) -> Option<Block> {
+        for order in orders {
             let block = Block::containing(order, leaf);
             match self.state(block) {
                 NONE => {}
