@@ -64,7 +64,7 @@ boots release 3G 2
 boots release 6G 4
 boots debug 64M 2
 # With interrupts between any two instructions.
-STEP=1 boots release 64M 1 slow
+STEP=1 boots release 64M 1 short
 
 fails leak "frames were lost" "the kernel failed"
 fails double "the second free: AlreadyFree" "the kernel failed"

@@ -2,7 +2,7 @@
 # Boots a kernel image in QEMU: `boot.sh IMAGE [WORDS OF THE COMMAND LINE..]`, so also `cargo run`.
 # MEMORY (default 128M) and CPUS (default 2) choose the machine, LIMIT how many seconds it has.
 # With STEP=1 an interrupt may come between any two instructions, not only where QEMU looks for one; that
-# takes long, so tell the kernel to be `slow`.
+# takes long, so tell the kernel to be `short`.
 # Succeeds only if the kernel says so itself: a reset, as after a triple fault, ends QEMU with 0.
 set -euo pipefail
 

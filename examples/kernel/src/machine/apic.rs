@@ -24,7 +24,6 @@ enum Register {
 
 const ENABLED: u32 = 1 << 8;
 const MASKED: u32 = 1 << 16;
-const PERIODIC: u32 = 1 << 17;
 const IS_SENDING: u32 = 1 << 12;
 const DIVIDE_BY_1: u32 = 0b1011;
 
@@ -61,13 +60,13 @@ pub(crate) fn id() -> u8 {
     (read(Register::Id) >> 24) as u8
 }
 
-/// Has the timer interrupt the calling processor again and again.
+/// Has the timer interrupt the calling processor, once.
 pub(crate) fn start_timer(microseconds: u32) {
-    write(Register::Timer, PERIODIC | u32::from(TIMER));
+    write(Register::Timer, u32::from(TIMER));
     write(Register::TimerCount, microseconds * TICKS_PER_MICROSECOND);
 }
 
-/// No more interrupts by the timer.
+/// No interrupt by the timer any more.
 pub(crate) fn stop_timer() {
     write(Register::Timer, MASKED);
     write(Register::TimerCount, 0);
