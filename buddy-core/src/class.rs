@@ -47,14 +47,22 @@ impl<P: Policy> Classes<P> {
         table
     };
 
+    /// [`Class::holding`] at the policy's precision, if that is in the table.
+    #[inline(always)]
+    pub(crate) const fn small(last: usize) -> Option<Class> {
+        if last >= SMALL_SIZES {
+            return None;
+        }
+        let Small { index, natural, leaves } = Self::SMALL[last];
+        Some(Class { index: index as u32, leaves: leaves as usize, natural: natural as u32 })
+    }
+
     /// [`Class::holding`] at the policy's precision.
     #[inline(always)]
     pub(crate) const fn holding(last: usize) -> Class {
-        if last < SMALL_SIZES {
-            let Small { index, natural, leaves } = Self::SMALL[last];
-            Class { index: index as u32, leaves: leaves as usize, natural: natural as u32 }
-        } else {
-            Class::holding(last, P::PRECISION)
+        match Self::small(last) {
+            Some(class) => class,
+            None => Class::holding(last, P::PRECISION),
         }
     }
 }
@@ -76,8 +84,10 @@ impl Class {
         let natural = usize::BITS - last.leading_zeros();
         let shift = natural.saturating_sub(mantissa + 1);
         let steps = last >> shift;
-        // Slabs, which alone use it, have no more classes than a `u32` can number.
         let index = ((shift as usize) << mantissa) + steps;
+        // No supply has records of so many classes.
+        let is_fine = mantissa >= u32::BITS / 2;
+        let index = if is_fine && index > u32::MAX as usize { u32::MAX as usize } else { index };
         Self { index: index as u32, leaves: (steps + 1) << shift, natural }
     }
 
@@ -96,6 +106,7 @@ impl Class {
     }
 
     /// The class with that number.
+    #[inline]
     pub(crate) const fn at(index: u32, precision: u32) -> Self {
         let index = index as usize;
         let mantissa = mantissa(precision);

@@ -3,7 +3,7 @@
 use super::{Allocator, Peer};
 use crate::arena::Region;
 use buddy_core::tree::{Eager, Lazy, Policy, Tight};
-use buddy_core::{Heap, Plain};
+use buddy_core::{FreeError, Heap, Plain};
 use std::alloc::Layout;
 use std::ptr::NonNull;
 
@@ -48,6 +48,12 @@ impl<P: Named> Peer for Buddy<P> {
     }
 }
 
+/// The block is live: a refusal is this project's error, and must be seen.
+#[cold]
+fn refused(error: &FreeError) -> ! {
+    panic!("{error}");
+}
+
 impl<P: Named> Allocator for Buddy<P> {
     #[inline]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
@@ -63,8 +69,7 @@ impl<P: Named> Allocator for Buddy<P> {
     unsafe fn dealloc(&mut self, block: NonNull<u8>, layout: Layout) {
         // SAFETY: the caller does not use the block any more.
         if let Err(error) = unsafe { self.0.deallocate(block, layout) } {
-            // The block is live: a refusal is this project's error, and must be seen.
-            panic!("{error}");
+            refused(&error);
         }
     }
 

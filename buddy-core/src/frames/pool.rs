@@ -6,7 +6,7 @@
 //! part or divided. What is refused while slots are free is attempted again while none is.
 
 use crate::class::{Class, Classes};
-use crate::supply::{Shape, Supply};
+use crate::supply::{Leaves, Shape, Supply};
 use crate::tree::{AllocError, Extent, FreeError, Kind, Order, Policy, Tree, Word};
 use core::ops::Range;
 
@@ -57,7 +57,7 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
 
     #[inline(always)]
     fn supply(&self) -> Supply<'_, &'m mut [W], P> {
-        Supply::new(&self.tree, &self.slabs)
+        Supply::new(&self.tree, &self.slabs, Leaves)
     }
 
     /// The class of blocks of exactly so many frames.

@@ -4,7 +4,7 @@ use super::region::Region;
 use super::regions::{Change, Regions};
 use super::span::{PAGE, Span};
 use super::{BuildError, ExclusiveStorage, Heap, ZeroedWord, zeros};
-use crate::supply::{Shape, Supply};
+use crate::supply::{Leaves, Shape, Supply};
 use crate::tree::{Policy, Storage, Tree, Word};
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -79,12 +79,12 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             Shape::NONE
         };
         if zeroed {
-            Supply::new(&tree, &slabs).lay_out();
+            Supply::new(&tree, &slabs, Leaves).lay_out();
         } else {
             for word in zero_bits {
                 word.store(0);
             }
-            Supply::new(&tree, &slabs).clear();
+            Supply::new(&tree, &slabs, Leaves).clear();
         }
         Self { tree: Some(tree), slabs, tree_words, zero_words, ..Self::empty() }
     }

@@ -285,7 +285,9 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
                 let first = self.take_large(tree, class, layout.align());
                 let first = first.ok_or_else(|| self.refusal(layout))?;
                 self.hand_out(tree, &(first..first + class.leaves));
-                let start = self.start_of(tree, first, class, layout.align());
+                let start = self.regions.pointer_to(first);
+                let start =
+                    start.and_then(|start| self.aligned(tree, start, class, layout.align()));
                 let start = start.ok_or_else(|| self.refusal(layout))?;
                 Ok(NonNull::slice_from_raw_parts(start, class.leaves * MIN_BLOCK))
             }

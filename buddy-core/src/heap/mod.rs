@@ -135,12 +135,12 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         }
     }
 
-    /// Allocates a slot of a slab, if one is at hand: what is worth having in every caller.
+    /// Allocates a small block, if one is at hand: what is worth having in every caller.
     #[inline(always)]
     fn take_plain(&self, layout: Layout) -> Option<NonNull<[u8]>> {
         let tree = self.tree.as_ref().filter(|_| layout.align() <= MIN_BLOCK)?;
         let class = Self::class(layout);
-        let start = self.regions.pointer_to(self.supply(tree).take(class)?)?;
+        let start = self.start_named(self.supply(tree).take(class)?)?;
         Some(NonNull::slice_from_raw_parts(start, class.leaves * MIN_BLOCK))
     }
 
@@ -183,17 +183,21 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     ///
     /// # Errors
     /// If no block of that size starts at `ptr`.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), FreeError> {
-        if self.give_plain(ptr, layout) { Ok(()) } else { self.give_other(ptr, layout) }
+        let class = Self::class(layout);
+        if self.give_plain(ptr, class) { Ok(()) } else { self.give_other(ptr, layout) }
     }
 
-    /// Frees the block for `layout` at `ptr` if it is a slot of a slab, and nothing else is to be done; says
+    /// Frees the block of the class at `ptr` if that only puts it on a stack, or frees a slot of a slab; says
     /// whether it did.
     #[inline(always)]
-    fn give_plain(&self, ptr: NonNull<u8>, layout: Layout) -> bool {
-        match (self.regions.leaf_in_first(ptr), &self.tree) {
-            (Some(first), Some(tree)) => self.supply(tree).give_plain(first, Self::class(layout)),
+    fn give_plain(&self, ptr: NonNull<u8>, class: Class) -> bool {
+        match (&self.tree, self.name_at(ptr)) {
+            (Some(tree), Some(name)) => {
+                let first = || self.first_named_at(name, ptr);
+                self.supply(tree).give_plain(name, class, first)
+            }
             _ => false,
         }
     }
@@ -262,23 +266,24 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 
     #[inline(always)]
     fn take_at(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<NonNull<u8>> {
-        let first = self.take(tree, class, align)?;
-        self.start_of(tree, first, class, align)
+        let start = match self.take_at_hand(tree, class, align) {
+            Some(start) => start,
+            None => self.regions.pointer_to(self.take_slow(tree, class, align)?)?,
+        };
+        self.aligned(tree, start, class, align)
     }
 
-    /// The pointer to a block that was just allocated, or to another if that is not aligned.
+    /// A block that was just allocated, or another if that is not aligned.
     #[inline(always)]
-    fn start_of(
+    fn aligned(
         &self,
         tree: &Tree<S, P>,
-        first: usize,
+        start: NonNull<u8>,
         class: Class,
         align: usize,
     ) -> Option<NonNull<u8>> {
-        let start = self.regions.pointer_to(first)?;
         if align > MIN_BLOCK && start.addr().get() & (align - 1) != 0 {
-            let first = self.realign(tree, first, class, align)?;
-            return self.regions.pointer_to(first);
+            return self.realign(tree, start, class, align);
         }
         Some(start)
     }

@@ -124,6 +124,34 @@ impl<const MIN_BLOCK: usize, const N: usize> Regions<MIN_BLOCK, N> {
         }
     }
 
+    /// The pointer to the memory at an address; `None` if it is no region's.
+    #[inline(always)]
+    pub(super) fn pointer_at(&self, address: usize) -> Option<NonNull<u8>> {
+        match Self::pointer_at_in(&self.table[0], address) {
+            Some(pointer) => Some(pointer),
+            None => self.pointer_at_in_others(address),
+        }
+    }
+
+    #[inline(never)]
+    fn pointer_at_in_others(&self, address: usize) -> Option<NonNull<u8>> {
+        self.table[1..].iter().find_map(|entry| Self::pointer_at_in(entry, address))
+    }
+
+    #[inline(always)]
+    fn pointer_at_in(entry: &Entry, address: usize) -> Option<NonNull<u8>> {
+        let base = entry.base.load(Relaxed);
+        let offset = address.wrapping_sub(base.addr());
+        if offset >= entry.bytes.load(Relaxed) {
+            return None;
+        }
+        // SAFETY: the offset lies in the region, and all of that is memory of one allocation that
+        // `base` may be used for (H1).
+        let start = unsafe { base.add(offset) };
+        // SAFETY: it lies in an allocation.
+        Some(unsafe { NonNull::new_unchecked(start) })
+    }
+
     #[inline(never)]
     fn pointer_in_others(&self, leaf: usize) -> Option<NonNull<u8>> {
         self.table[1..].iter().find_map(|entry| Self::pointer_in(entry, leaf))

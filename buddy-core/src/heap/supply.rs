@@ -2,27 +2,32 @@
 
 use super::Heap;
 use crate::class::Class;
-use crate::supply::Supply;
-use crate::tree::{Policy, Storage, Tree};
+use crate::supply::{Names, Shape, Supply};
+use crate::tree::{Policy, Storage, Tree, Word};
+use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 
 impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     Heap<S, MIN_BLOCK, P, REGIONS>
 {
     #[inline(always)]
-    pub(super) fn supply<'t>(&'t self, tree: &'t Tree<S, P>) -> Supply<'t, S, P> {
-        Supply::new(tree, &self.slabs)
+    pub(super) fn supply<'t>(&'t self, tree: &'t Tree<S, P>) -> Supply<'t, S, P, &'t Self> {
+        Supply::new(tree, &self.slabs, self)
     }
 
-    /// Allocates a block of the class at a multiple of `align`: its first leaf.
+    /// Takes a block of the class at a multiple of `align` that rests, or a slot of the slab that others were
+    /// taken from.
     #[inline(always)]
-    pub(super) fn take(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<usize> {
-        if self.is_aligned_in_slabs(class, align) {
-            if let Some(first) = self.supply(tree).take(class) {
-                return Some(first);
-            }
+    pub(super) fn take_at_hand(
+        &self,
+        tree: &Tree<S, P>,
+        class: Class,
+        align: usize,
+    ) -> Option<NonNull<u8>> {
+        if !self.is_aligned_in_slabs(class, align) {
+            return None;
         }
-        self.take_slow(tree, class, align)
+        self.start_named(self.supply(tree).take(class)?)
     }
 
     /// Whether all slots of the class have that alignment by address: they lie side by side.
@@ -38,8 +43,9 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             || (align <= self.natural.load(Relaxed) && align / MIN_BLOCK <= 1 << class.natural)
     }
 
+    /// Allocates a block of the class at a multiple of `align` if nothing is at hand: its first leaf.
     #[inline(never)]
-    fn take_slow(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<usize> {
+    pub(super) fn take_slow(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<usize> {
         if self.is_aligned_in_slabs(class, align) {
             if let Some(first) = self.supply(tree).take_marked(class) {
                 return Some(first);
@@ -94,14 +100,62 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     pub(super) fn realign(
         &self,
         tree: &Tree<S, P>,
-        misaligned: usize,
+        misaligned: NonNull<u8>,
         class: Class,
         align: usize,
-    ) -> Option<usize> {
+    ) -> Option<NonNull<u8>> {
         let first = self.allocate_aligned(tree, class.leaves, align);
-        self.supply(tree).give(misaligned, class);
+        self.supply(tree).give(self.regions.leaf_at(misaligned)?, class);
         self.hand_out(tree, &(first?..first? + class.leaves));
-        first
+        self.regions.pointer_to(first?)
+    }
+
+    /// Whether blocks are called by their address. Where no block rests, or a word has no room for
+    /// addresses, they are called by their first leaf.
+    const BY_ADDRESS: bool =
+        Shape::has_stacks::<S::Word, P>() && <S::Word as Word>::BITS >= usize::BITS;
+
+    /// The name of the block at `ptr`; perhaps `None` if that is not in the first region.
+    #[inline(always)]
+    pub(super) fn name_at(&self, ptr: NonNull<u8>) -> Option<usize> {
+        if Self::BY_ADDRESS { Some(ptr.addr().get()) } else { self.regions.leaf_in_first(ptr) }
+    }
+
+    /// The first leaf of the block with that name at `ptr`; `None` if it is not in the first region.
+    #[inline(always)]
+    pub(super) fn first_named_at(&self, name: usize, ptr: NonNull<u8>) -> Option<usize> {
+        if Self::BY_ADDRESS { self.regions.leaf_in_first(ptr) } else { Some(name) }
+    }
+
+    /// Where the block with that name starts.
+    #[inline(always)]
+    pub(super) fn start_named(&self, name: usize) -> Option<NonNull<u8>> {
+        if Self::BY_ADDRESS { self.regions.pointer_at(name) } else { self.regions.pointer_to(name) }
+    }
+}
+
+impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> Names
+    for &Heap<S, MIN_BLOCK, P, REGIONS>
+{
+    #[inline(always)]
+    fn name(self, first: usize) -> Option<usize> {
+        if !Heap::<S, MIN_BLOCK, P, REGIONS>::BY_ADDRESS {
+            return Some(first);
+        }
+        Some(self.regions.pointer_to(first)?.addr().get())
+    }
+
+    #[inline(always)]
+    fn first(self, name: usize) -> Option<usize> {
+        if !Heap::<S, MIN_BLOCK, P, REGIONS>::BY_ADDRESS {
+            return Some(name);
+        }
+        self.regions.leaf_at(self.regions.pointer_at(name)?)
+    }
+
+    #[inline(always)]
+    fn step(leaves: usize) -> usize {
+        if Heap::<S, MIN_BLOCK, P, REGIONS>::BY_ADDRESS { leaves * MIN_BLOCK } else { leaves }
     }
 }
 
@@ -111,7 +165,6 @@ mod tests {
     use super::*;
     use crate::tree::Plain;
     use core::mem::MaybeUninit;
-    use core::ptr::NonNull;
 
     #[derive(Clone, Copy)]
     #[repr(align(4096))]
@@ -128,21 +181,20 @@ mod tests {
         let tree = heap.tree.as_ref().unwrap();
         let (class, align) = (crate::class::Class::of(4, 3).unwrap(), 64);
         let free = heap.total_free();
-        let aligned = heap.take(tree, class, align).unwrap();
-        let start = heap.start_of(tree, aligned, class, align).unwrap();
-        assert_eq!(Some(start), heap.regions.pointer_to(aligned));
+        let start = heap.take_at(tree, class, align).unwrap();
+        assert_eq!(start.addr().get() % align, 0);
         // Leaves that are no multiple of 4.
         let lowest =
             heap.walk().next().and_then(|block| heap.regions.leaf_at(block.start)).unwrap();
         let mut misaligned = (lowest.next_multiple_of(4) + 1..).step_by(4);
         let misaligned = misaligned.find(|at| tree.allocate_at(*at, 4).is_ok()).unwrap();
-        let other = heap.start_of(tree, misaligned, class, align).unwrap();
+        let at = heap.regions.pointer_to(misaligned).unwrap();
+        let other = heap.aligned(tree, at, class, align).unwrap();
         assert!(other.addr().get() % align == 0 && other != start);
         assert!(!tree.has_block(misaligned, 4));
         assert_eq!(free - heap.total_free(), 2 * 64);
         // Where no alignment is asked for, the block is as good as another.
         tree.allocate_at(misaligned, 4).unwrap();
-        let same = heap.start_of(tree, misaligned, class, 16);
-        assert_eq!(same, heap.regions.pointer_to(misaligned));
+        assert_eq!(heap.aligned(tree, at, class, 16), Some(at));
     }
 }

@@ -1,6 +1,6 @@
 //! Giving blocks back: to the stack, to their slab, to the tree.
 
-use super::{Record, Seat, Supply, record, stack};
+use super::{Names, Record, Seat, Supply, record, stack};
 use crate::class::Class;
 use crate::tree::{Policy, SlabKind, Storage, Word};
 
@@ -11,52 +11,69 @@ pub(super) const LARGE_BLOCKS: usize = 2;
 /// which together are no more than this part of what is free.
 const FREE_FOR_LARGE_BLOCKS: usize = 1 << 7;
 
-impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
+impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Frees the block of the class at `first`, if it is one; says whether it was.
     #[inline(always)]
     pub(crate) fn give(self, first: usize, class: Class) -> bool {
-        self.give_plain(first, class) || self.give_slow(first, class)
+        let name = self.names.name(first);
+        name.is_some_and(|name| {
+            self.give_back(name, class) || self.give_plain(name, class, || Some(first))
+        }) || self.give_slow(first, class)
     }
 
-    /// As [`Self::give`], if nothing is to be done but to put a block on the stack, or free a slot in its
-    /// slab.
+    /// As [`Self::give`], of the block with that name, if it was taken last of those that rest.
     #[inline(always)]
-    pub(crate) fn give_plain(self, first: usize, class: Class) -> bool {
+    pub(crate) fn give_back(self, name: usize, class: Class) -> bool {
+        Self::STACKS && self.record(class).is_some_and(|record| record.stack().put_back_last(name))
+    }
+
+    /// As [`Self::give`], of the block with that name, if nothing is to be done but to put a block on the
+    /// stack, or free a slot in its slab.
+    #[inline(always)]
+    pub(crate) fn give_plain(
+        self,
+        name: usize,
+        class: Class,
+        first: impl FnOnce() -> Option<usize>,
+    ) -> bool {
         let Some(record) = self.record(class) else {
             return false;
         };
         if !Self::STACKS {
-            return self.give_shared(first, class, &record).is_some();
+            return first().is_some_and(|first| self.give_shared(first, class, &record).is_some());
         }
         let stack = record.stack();
-        stack.put_back_last(first)
-            || stack.put_back(first).is_some_and(|is_back| {
-                is_back || self.give_unknown(first, class, &record).is_some()
-            })
+        stack.put_back_last(name)
+            || match stack.put_back(name) {
+                Some(false) => {
+                    first().is_some_and(|first| self.give_unknown(name, first, &record).is_some())
+                }
+                is_back => is_back.is_some(),
+            }
     }
 
     /// As [`Self::give_plain`], of a block that is not known to the stack.
     #[inline(always)]
-    fn give_unknown(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> Option<()> {
-        let (at, number) = Self::seat_of(first, class, record);
+    fn give_unknown(self, name: usize, first: usize, record: &Record<'t, S::Word>) -> Option<()> {
+        let (at, number) = Self::seat_of(first, record);
         let word = self.words().get(at).filter(|_| number < S::Word::BITS)?;
         let (whole, old) = (record.at(record::WHOLE), word.load());
         if !Self::is_held(old, whole, number) {
             return None;
         }
-        if record.stack().push(first, stack::MOST) {
+        if record.stack().push(name, stack::MOST) {
             return Some(());
         }
         // The slab has another free slot (M2), and does not become whole, unless it is taken from.
         let has_free = old & Self::ALL_SLOTS != 0;
-        let stays = (old ^ whole) & !(1 << number) != 0 || record.at(record::HINT) == at;
+        let stays = old ^ whole != 1 << number || record.at(record::HINT) == at;
         (has_free && stays).then(|| word.store(old | 1 << number))
     }
 
     /// As [`Self::give_plain`], where there are no stacks.
     #[inline(always)]
     fn give_shared(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> Option<()> {
-        let (at, number) = Self::seat_of(first, class, record);
+        let (at, number) = Self::seat_of(first, record);
         let word = self.words().get(at).filter(|_| number < S::Word::BITS)?;
         let whole = record.at(record::WHOLE);
         let has_free = |old: usize| old & Self::ALL_SLOTS != 0;
@@ -65,7 +82,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         // The slab has another free slot or is marked nevertheless (M2), and does not become whole, unless
         // the lane takes from it.
         let is_plain = |old: usize| {
-            let stays = (old ^ whole) & !(1 << number) != 0 || hint.load() == at;
+            let stays = old ^ whole != 1 << number || hint.load() == at;
             Self::is_held(old, whole, number) && stays && (has_free(old) || is_marked())
         };
         let old = word.update(|old| is_plain(old).then_some(old | 1 << number)).ok()?;
@@ -95,7 +112,8 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         let Some(record) = self.record(class) else {
             return self.tree.free_sized(first, class.leaves).is_ok();
         };
-        let is_back = if Self::STACKS { record.stack().put_back(first) } else { Some(false) };
+        let name = self.names.name(first).filter(|_| Self::STACKS);
+        let is_back = name.map_or(Some(false), |name| record.stack().put_back(name));
         is_back.is_some_and(|is_back| is_back || self.free(first, class, &record, true))
     }
 
@@ -133,7 +151,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
             && (record.stack().len() + 1) * class.leaves
                 <= self.tree.free_leaves() / FREE_FOR_LARGE_BLOCKS
             && self.tree.has_block(first, class.leaves)
-            && record.stack().push(first, LARGE_BLOCKS)
+            && self.names.name(first).is_some_and(|name| record.stack().push(name, LARGE_BLOCKS))
     }
 
     /// Frees a slot in its slab; if it is not held there, the slab's word.
@@ -168,7 +186,8 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// the tree.
     fn keep_or_raze(self, class: Class, record: &Record<'t, S::Word>, at: usize) {
         let most = self.tree.free_leaves() / FREE_FOR_KEPT / Self::first_leaf(class, 1);
-        let kept = record.0[record::KEPT].update(|kept| (kept < most).then_some(kept + 1));
+        let kept = record.0[record::COUNTS]
+            .update(|now| (now / record::KEPT < most).then_some(now + record::KEPT));
         if kept.is_err() {
             self.tree.raze_slab(&record.kind(class), Self::number(record, at));
         }

@@ -1,6 +1,6 @@
 //! What a leaf belongs to, and what rests: slots of slabs first, then the tree's blocks.
 
-use super::{Record, Seat, Supply};
+use super::{Names, Record, Seat, Supply};
 use crate::class::Class;
 use crate::tree::{Extent, FreeError, Kind, Policy, Slab, SlabKind, Storage, Tree, Word};
 
@@ -12,7 +12,7 @@ struct Tenure {
 }
 
 /// What a leaf belongs to.
-impl<S: Storage, P: Policy> Supply<'_, S, P> {
+impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
     /// The class of a slab's slots.
     pub(super) fn class_of(slab: &Slab) -> Class {
         let ranks = SlabKind::ranks::<S::Word>();
@@ -32,7 +32,7 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
         (number < record.kind(class).count()).then(|| Tenure {
             class,
             first,
-            is_free: slab.free >> number & 1 == 1 || Self::rests(&record, first),
+            is_free: slab.free >> number & 1 == 1 || self.rests(&record, first),
         })
     }
 
@@ -51,7 +51,7 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
     fn block_rests(self, first: usize, leaves: usize) -> bool {
         let class = Class::of(leaves, P::PRECISION);
         let record = class.and_then(|class| self.record(class));
-        record.is_some_and(|record| Self::rests(&record, first))
+        record.is_some_and(|record| self.rests(&record, first))
     }
 
     /// How many leaves the allocated block at `first` has. O(orders).
@@ -80,7 +80,7 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
     /// Where a block of the class is known that is allocated at `first`; `None` if none is.
     pub(crate) fn find(self, first: usize, class: Class) -> Option<Place> {
         if let Some(record) = self.record(class) {
-            if Self::rests(&record, first) {
+            if self.rests(&record, first) {
                 return None;
             }
             if let Some(Seat { word, slot, .. }) = self.seat(first, class, &record) {
@@ -126,7 +126,8 @@ impl<S: Storage, P: Policy> Supply<'_, S, P> {
     /// Sees to it that the class's stack does not know the block at `first`; `false` if it rests there.
     fn forget(self, first: usize, class: Class) -> bool {
         let record = self.record(class).filter(|_| Self::STACKS);
-        record.is_none_or(|record| record.stack().forget(first))
+        let name = self.names.name(first);
+        record.zip(name).is_none_or(|(record, name)| record.stack().forget(name))
     }
 
     /// Leaves of free slots and of what rests on stacks. Nothing changes hands. O(classes + slabs that have

@@ -36,7 +36,7 @@ impl Model {
     }
 
     fn supply(&self) -> Supply<'_, Words, Eager> {
-        Supply::new(&self.tree, &self.shape)
+        Supply::new(&self.tree, &self.shape, Leaves)
     }
 
     fn class() -> Class {

@@ -29,6 +29,7 @@ mod give;
 mod inspect;
 #[cfg(all(test, loom))]
 mod loom_models;
+mod names;
 mod settle;
 mod shape;
 mod stack;
@@ -37,6 +38,7 @@ mod take;
 mod tests;
 
 pub(crate) use inspect::Place;
+pub(crate) use names::{Leaves, Names};
 pub(crate) use shape::Shape;
 use shape::record;
 use stack::Stack;
@@ -45,19 +47,20 @@ use crate::class::Class;
 use crate::tree::{Order, Policy, SlabKind, Storage, Tree, Word, max_value};
 
 /// A tree with slabs before it: blocks by size class.
-pub(crate) struct Supply<'t, S: Storage, P: Policy> {
+pub(crate) struct Supply<'t, S: Storage, P: Policy, N = Leaves> {
     tree: &'t Tree<S, P>,
     /// What is known of the slabs of each class lies behind the tree's own words.
     shape: &'t Shape,
+    names: N,
 }
 
-impl<S: Storage, P: Policy> Clone for Supply<'_, S, P> {
+impl<S: Storage, P: Policy, N: Copy> Clone for Supply<'_, S, P, N> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<S: Storage, P: Policy> Copy for Supply<'_, S, P> {}
+impl<S: Storage, P: Policy, N: Copy> Copy for Supply<'_, S, P, N> {}
 
 /// Where a slot's bit is.
 struct Seat<'t, S: Storage> {
@@ -97,11 +100,11 @@ impl<'t, W: Word> Record<'t, W> {
 }
 
 /// Where slots are.
-impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
+impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// The supply from a tree, with slabs as the shape says.
     #[inline(always)]
-    pub(crate) fn new(tree: &'t Tree<S, P>, shape: &'t Shape) -> Self {
-        Self { tree, shape }
+    pub(crate) fn new(tree: &'t Tree<S, P>, shape: &'t Shape, names: N) -> Self {
+        Self { tree, shape, names }
     }
 
     #[inline(always)]
@@ -112,10 +115,11 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// The record of a class; `None` if it has neither slabs nor a stack.
     #[inline(always)]
     fn record(self, class: Class) -> Option<Record<'t, S::Word>> {
-        if class.index >= self.shape.records {
+        // What is behind the last record is behind the last word, but with several lanes. Then what follows
+        // a record is not its own, but there: the next, and the hints.
+        if Shape::lanes::<P>() > 1 && class.index >= self.shape.records {
             return None;
         }
-        // With several lanes what follows a record is not its own, but there: the next, and the hints.
         let at = self.shape.record::<P>(class.index);
         Some(Record(self.words().get(at..at + record::WORDS)?.first_chunk()?))
     }
@@ -157,7 +161,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
 
     /// The record of a class that has slabs.
     fn slabs_of(self, class: Class) -> Option<Record<'t, S::Word>> {
-        self.record(class).filter(|_| class.index < self.shape.classes)
+        if class.index < self.shape.classes { self.record(class) } else { None }
     }
 
     /// The first leaf of a slab.
@@ -169,9 +173,9 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     /// Where the bit of the slot that begins at `first` is: the metadata index of its slab's word, and its
     /// number; what is no slot's number if no slot begins there.
     #[inline(always)]
-    fn seat_of(first: usize, class: Class, record: &Record<'t, S::Word>) -> (usize, u32) {
+    fn seat_of(first: usize, record: &Record<'t, S::Word>) -> (usize, u32) {
         let slot = Self::slot(first & record.at(record::WITHIN), record);
-        (Self::place(record, first >> (class.natural + Tree::<S, P>::SLAB_HEIGHT)), slot)
+        (Self::place(record, first >> (record.at(record::SHIFTS) >> record::HEIGHT)), slot)
     }
 
     /// The number of the slot so many leaves behind its slab's first; what is no slot's number if no
@@ -182,16 +186,28 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     #[inline(always)]
     fn slot(within: usize, record: &Record<'t, S::Word>) -> u32 {
         let odd = (within as u32).wrapping_mul(record.at(record::INVERSE) as u32);
-        odd.rotate_right(record.at(record::TWOS) as u32)
+        odd.rotate_right(record.at(record::SHIFTS) as u32)
     }
 }
 
 /// What is known of slabs, and by whom.
-impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
+impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Whether a lane takes from the slab with its word there.
     fn is_hint(self, class: Class, record: &Record<'t, S::Word>, at: usize) -> bool {
         let mut hints = (0..Shape::lanes::<P>()).filter_map(|lane| self.hint(record, class, lane));
         hints.any(|hint| hint.load() == at)
+    }
+
+    /// Has a lane take from a slab.
+    fn aim(self, class: Class, record: &Record<'t, S::Word>, number: usize) {
+        let hint = self.hint(record, class, Self::lane());
+        let name = self.names.name(Self::first_leaf(class, number));
+        if let (Some(hint), Some(name)) = (hint, name) {
+            if Self::STACKS {
+                record.0[record::AIM].store(name);
+            }
+            hint.store(Self::place(record, number));
+        }
     }
 
     /// Makes a slab findable that has a free slot; the caller is in transit (M2).
@@ -207,7 +223,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
 
     /// The seat of the block of the class at `first`; `None` if a slot of the class would not begin there.
     fn seat(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> Option<Seat<'t, S>> {
-        let (at, number) = Self::seat_of(first, class, record);
+        let (at, number) = Self::seat_of(first, record);
         // Behind the last slot blocks are the tree's, those of the class, too.
         let is_slot = number < S::Word::BITS && record.kind(class).slots >> number & 1 == 1;
         let word = self.words().get(at).filter(|_| is_slot)?;
@@ -221,8 +237,8 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     }
 
     /// Whether a block of the class is on its stack.
-    fn rests(record: &Record<'t, S::Word>, first: usize) -> bool {
-        Self::STACKS && record.stack().has(first)
+    fn rests(self, record: &Record<'t, S::Word>, first: usize) -> bool {
+        Self::STACKS && self.names.name(first).is_some_and(|name| record.stack().has(name))
     }
 
     /// Whether anybody is short of memory.
@@ -253,7 +269,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
 
     /// Makes it one without slabs, whatever the words hold.
     pub(crate) fn clear(self) {
-        self.shape.clear(self.tree.words());
+        self.shape.clear(self.words());
         self.lay_out();
     }
 

@@ -1,10 +1,10 @@
 //! Giving everything that rests back to the tree: when memory is short, or somebody wants to look.
 
-use super::{Record, Supply, record};
+use super::{Names, Record, Supply, record};
 use crate::class::Class;
 use crate::tree::{Order, Policy, Storage, Word};
 
-impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
+impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Attempts to take something from the tree; if there is not enough, once more while no slot of
     /// a slab is free.
     pub(crate) fn insist<T>(self, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
@@ -28,9 +28,11 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         if !Self::STACKS {
             return;
         }
-        while let Some(first) = record.stack().pop() {
-            // Nobody else could free it.
-            self.free(first, class, record, false);
+        while let Some(name) = record.stack().pop() {
+            if let Some(first) = self.names.first(name) {
+                // Nobody else could free it.
+                self.free(first, class, record, false);
+            }
         }
         record.stack().clear();
     }
@@ -53,8 +55,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
                 // Another call may be at it.
                 self.tree.open_slab(&record.kind(class), number);
             }
-            record.0[record::DEMAND].store(0);
-            record.0[record::KEPT].store(0);
+            record.0[record::COUNTS].store(0);
         }
     }
 

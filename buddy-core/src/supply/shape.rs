@@ -1,10 +1,13 @@
 //! What a supply keeps about its slabs: how much, and where in the words behind the tree's own.
 //!
 //! ```text
-//! | PRESSURE | record of class 0 | of class 1 | .. | hints of lane 0 | of lane 1 | .. | marks of class 0 | ..
-//! records: of the classes with slabs, and of some larger ones that have a stack only
+//! | PRESSURE | marks of class 0 | of class 1 | .. | record of class 0 | .. | hints of lane 0 | of lane 1 | ..
 //! marks: the summaries over the words that may be the class's slabs, the lowest first
+//! records: of the classes with slabs, and of some larger ones that have a stack only
 //! ```
+//!
+//! With one lane there are no hints, and the last record ends with the last word: so what is behind the
+//! records is found not to be there without a comparison of its own.
 
 use super::stack::{self, Stack};
 use crate::class::Class;
@@ -18,22 +21,30 @@ pub(super) mod record {
     pub(in crate::supply) const BASE: usize = 1;
     /// The inverse of the odd part of the leaves of a slot, modulo 2^32.
     pub(in crate::supply) const INVERSE: usize = 2;
-    /// `log2` of the other part.
-    pub(in crate::supply) const TWOS: usize = 3;
+    /// `log2` of the other part, modulo 2^[`HEIGHT`], and above that `log2` of the leaves of a slab.
+    pub(in crate::supply) const SHIFTS: usize = 3;
     /// The leaves of a slab, less 1.
     pub(in crate::supply) const WITHIN: usize = 4;
     /// The metadata index of the word with the mark of slab number 0 (wrapping, as BASE); of classes with so
     /// few slabs that they have no marks an index that there is not.
     pub(in crate::supply) const MARKS: usize = 5;
-    /// Requests that found no slab, up to where one is raised.
-    pub(in crate::supply) const DEMAND: usize = 6;
-    /// Slabs of which all slots are free.
-    pub(in crate::supply) const KEPT: usize = 7;
+    /// Requests that found no slab, up to where one is raised, and [`KEPT`] for each slab that is kept with
+    /// all slots free.
+    pub(in crate::supply) const COUNTS: usize = 6;
     /// With one lane: the metadata index of the slab that it takes from, or 0.
-    pub(in crate::supply) const HINT: usize = 8;
+    pub(in crate::supply) const HINT: usize = 7;
+    /// For one thread: the name of the first slot of that slab.
+    pub(in crate::supply) const AIM: usize = 8;
     /// For one thread: which blocks were freed last (`stack.rs`).
     pub(in crate::supply) const STACK: usize = 9;
     pub(in crate::supply) const WORDS: usize = STACK + super::stack::WORDS;
+    /// Those of them that there are with several lanes.
+    pub(in crate::supply) const SHARED_WORDS: usize = 8;
+
+    /// In COUNTS.
+    pub(in crate::supply) const KEPT: usize = 16;
+    /// In SHIFTS: where the other number begins. More than a rotation looks at.
+    pub(in crate::supply) const HEIGHT: u32 = 8;
 }
 
 /// Slabs are at most this part of the range: `log2`.
@@ -56,15 +67,15 @@ pub(crate) struct Shape {
     pub(super) records: u32,
     /// The metadata index of the number of calls that are short of memory.
     pub(super) pressure: usize,
-    /// The metadata index of the first record, which follows it, in records: so it needs fewer bits than
-    /// an index has, and no sum of it overflows.
+    /// The metadata index of the first record: of fewer bits than an index has, so that no sum of it
+    /// overflows.
     first_record: u32,
-    words: usize,
 }
 
 impl Shape {
+    /// No classes: the first record would lie behind all words.
     pub(crate) const NONE: Self =
-        Self { classes: 0, records: 0, pressure: 0, first_record: 0, words: 0 };
+        Self { classes: 0, records: 0, pressure: 0, first_record: u32::MAX };
 
     /// The words to spend on the slabs of a tree of `tree_words` words over `leaves` leaves: what both
     /// together may take is 4.29 bits a leaf, which leaves nothing for those of small trees; half a bit more
@@ -76,16 +87,16 @@ impl Shape {
         both.saturating_sub(tree_words)
     }
 
-    /// For so many of the smallest classes as `words` words from metadata index `pressure` on have room
-    /// for, at most all that a tree has slabs for.
+    /// For so many of the smallest classes as `words` words from metadata index `pressure` on, the tree's
+    /// last, have room for, at most all that a tree has slabs for.
     pub(crate) fn fitting<S: Storage, P: Policy>(
         tree: &Tree<S, P>,
         pressure: usize,
         words: usize,
     ) -> Self {
-        let Some(mut shape) = Self::at::<P>(pressure) else {
-            return Self::NONE;
-        };
+        let mut shape = Self { pressure, ..Self::NONE };
+        let end = tree.words().len();
+        let words = words.min(end.saturating_sub(pressure));
         let is_at_most = |natural: u32, below_top: u32| {
             natural.saturating_add(below_top) <= tree.max_order().get()
         };
@@ -99,7 +110,8 @@ impl Shape {
                 && is_at_most(natural, Tree::<S, P>::SLAB_HEIGHT + ORDERS_BELOW_TOP);
             let Some(order) = Order::new(natural).filter(|_| has_slabs) else { break };
             let (classes, with_own) = (shape.classes + 1, marks + tree.slab_summary_words(order));
-            let larger = Self { classes, records: classes, ..shape }.sized::<P>(with_own, words);
+            let larger = Self { classes, records: classes, ..shape };
+            let larger = larger.placed::<P>(with_own, words, end);
             let Some(larger) = larger else { break };
             (shape, marks) = (larger, with_own);
         }
@@ -107,36 +119,35 @@ impl Shape {
             && is_at_most(Class::at(shape.records, P::PRECISION).natural, RESTING_BELOW_TOP)
         {
             let larger = Self { records: shape.records + 1, ..shape };
-            let Some(larger) = larger.sized::<P>(marks, words) else { break };
+            let Some(larger) = larger.placed::<P>(marks, words, end) else { break };
             shape = larger;
         }
         if shape.records == 0 { Self::NONE } else { shape }
     }
 
-    /// With so many words of marks; `None` if it does not fit in `words` then.
-    fn sized<P: Policy>(self, marks: usize, words: usize) -> Option<Self> {
-        let needed = self.marks::<P>() - self.pressure + marks;
-        (needed <= words).then_some(Self { words: needed, ..self })
+    /// With so many words of marks, up to metadata index `end`; `None` if it does not fit in `words` then.
+    fn placed<P: Policy>(self, marks: usize, words: usize, end: usize) -> Option<Self> {
+        let first = if Self::lanes::<P>() > 1 {
+            (self.marks() + marks).next_multiple_of(LINE_WORDS)
+        } else {
+            end.checked_sub(self.records as usize * record::WORDS)?
+        };
+        let placed = Self { first_record: u32::try_from(first).ok()?, ..self };
+        let behind = placed.record::<P>(placed.records) + Self::lanes::<P>() * placed.hints::<P>();
+        (1 + marks + (behind - first) <= words && behind <= end).then_some(placed)
     }
 
     /// Whether freed blocks rest on stacks, which are for one thread.
-    pub(super) const fn has_stacks<W: Word, P: Policy>() -> bool {
+    pub(crate) const fn has_stacks<W: Word, P: Policy>() -> bool {
         !W::SHARED && P::CPUS <= 1
     }
 
     /// For models: the smallest class only, whatever the size of the tree.
     #[cfg(all(test, loom))]
     pub(super) fn of_one_class<S: Storage, P: Policy>(tree: &Tree<S, P>, pressure: usize) -> Self {
-        let shape = Self { classes: 1, records: 1, ..Self::at::<P>(pressure).unwrap() };
-        let words = shape.marks::<P>() - pressure + tree.slab_summary_words(Order::MIN);
-        Self { words, ..shape }
-    }
-
-    /// Of no classes yet.
-    fn at<P: Policy>(pressure: usize) -> Option<Self> {
-        let first_record =
-            u32::try_from((pressure + 1).div_ceil(Self::record_words::<P>())).ok()?;
-        Some(Self { pressure, first_record, ..Self::NONE })
+        let shape = Self { classes: 1, records: 1, pressure, ..Self::NONE };
+        let end = tree.words().len();
+        shape.placed::<P>(tree.slab_summary_words(Order::MIN), end - pressure, end).unwrap()
     }
 
     /// How many CPUs have hints of their own.
@@ -150,7 +161,7 @@ impl Shape {
 
     /// From one record to the next.
     const fn record_words<P: Policy>() -> usize {
-        if Self::lanes::<P>() > 1 { record::HINT } else { record::WORDS }
+        if Self::lanes::<P>() > 1 { record::SHARED_WORDS } else { record::WORDS }
     }
 
     pub(crate) const fn is_none(&self) -> bool {
@@ -160,7 +171,7 @@ impl Shape {
     /// Where the record of a class lies.
     #[inline(always)]
     pub(super) const fn record<P: Policy>(&self, class: u32) -> usize {
-        (self.first_record as usize + class as usize) * Self::record_words::<P>()
+        self.first_record as usize + class as usize * Self::record_words::<P>()
     }
 
     /// Where the hint of a class and lane lies, of more lanes than one: those of a lane in words that no
@@ -180,22 +191,20 @@ impl Shape {
     }
 
     /// Where the marks begin.
-    const fn marks<P: Policy>(&self) -> usize {
-        self.record::<P>(self.records) + Self::lanes::<P>() * self.hints::<P>()
+    const fn marks(&self) -> usize {
+        self.pressure + 1
     }
 
     /// Writes zeros.
     pub(super) fn clear<W: Word>(&self, words: &[W]) {
-        let own = words.get(self.pressure..self.pressure + self.words).unwrap_or(&[]);
-        for word in own {
-            word.store(0);
-        }
+        let own = words.get(self.pressure..).filter(|_| !self.is_none());
+        own.unwrap_or(&[]).iter().for_each(|word| word.store(0));
     }
 
     /// Writes the records of a supply without slabs into words that hold zeros.
     pub(super) fn lay_out<S: Storage, P: Policy>(&self, tree: &Tree<S, P>) {
         let words = tree.words();
-        let mut marks = self.marks::<P>();
+        let mut marks = self.marks();
         let put = |index: u32, field: usize, value: usize| {
             if let Some(word) = words.get(self.record::<P>(index) + field) {
                 word.store(value);
@@ -215,12 +224,17 @@ impl Shape {
             let class = Class::at(index, P::PRECISION);
             let natural = Order::new(class.natural).unwrap_or(Order::MAX);
             let kind = SlabKind::new::<S::Word>(natural, class.leaves, index);
+            let order = kind.order::<S::Word>();
             let fields = [
                 (record::WHOLE, kind.tag | kind.slots),
                 (record::BASE, tree.slab_base(natural)),
                 (record::INVERSE, inverse(class.leaves >> class.leaves.trailing_zeros())),
-                (record::TWOS, class.leaves.trailing_zeros() as usize),
-                (record::WITHIN, kind.order::<S::Word>().leaves() - 1),
+                (
+                    record::SHIFTS,
+                    (order.get() as usize) << record::HEIGHT
+                        | class.leaves.trailing_zeros() as usize,
+                ),
+                (record::WITHIN, order.leaves() - 1),
                 (record::MARKS, tree.slab_marks(natural, marks)),
             ];
             for (field, value) in fields {

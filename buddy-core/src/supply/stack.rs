@@ -4,8 +4,8 @@
 //! the one that takes it again changes a word of theirs:
 //!
 //! ```text
-//! | how many | a block's first leaf | .. | ..
-//!            the bottom                  the top, and what was taken above it
+//! | how many | a block's name | .. | ..
+//!            the bottom            the top, and what was taken above it
 //! ```
 //!
 //! What was taken stays above the top, and goes back without another look, as long as it cannot be
@@ -29,7 +29,7 @@ impl<W> Clone for Stack<'_, W> {
 impl<W> Copy for Stack<'_, W> {}
 
 impl<'t, W: Word> Stack<'t, W> {
-    /// No block begins at such a leaf: a word has two bits a leaf at least.
+    /// No block's name.
     pub(super) const NONE: usize = max_value::<W>();
 
     #[inline(always)]
@@ -42,7 +42,7 @@ impl<'t, W: Word> Stack<'t, W> {
         &self.0[1..]
     }
 
-    /// Takes the block on top: its first leaf.
+    /// Takes the block on top: its name.
     #[inline(always)]
     pub(super) fn pop(self) -> Option<usize> {
         let count = self.count();
@@ -52,46 +52,46 @@ impl<'t, W: Word> Stack<'t, W> {
         Some(top.load())
     }
 
-    /// Puts the block at `first` back if it was taken last.
+    /// Puts the block `name` back if it was taken last.
     #[inline(always)]
-    pub(super) fn put_back_last(self, first: usize) -> bool {
+    pub(super) fn put_back_last(self, name: usize) -> bool {
         let count = self.count();
-        let is_last = self.blocks().get(count).is_some_and(|last| last.load() == first);
+        let is_last = self.blocks().get(count).is_some_and(|last| last.load() == name);
         if is_last {
             self.0[0].store(count + 1);
         }
         is_last
     }
 
-    /// Puts the block at `first` back if it was taken from here: whether it was. `None`: it is here.
+    /// Puts the block `name` back if it was taken from here: whether it was. `None`: it is here.
     #[inline(always)]
-    pub(super) fn put_back(self, first: usize) -> Option<bool> {
+    pub(super) fn put_back(self, name: usize) -> Option<bool> {
         let (count, blocks) = (self.count(), self.blocks());
-        let Some(at) = self.position(first) else {
+        let Some(at) = self.position(name) else {
             return Some(false);
         };
         let (found, next) = (blocks.get(at)?, blocks.get(count).filter(|_| at >= count)?);
         found.store(next.load());
-        next.store(first);
+        next.store(name);
         self.0[0].store(count + 1);
         Some(true)
     }
 
     /// Puts a held block on top that is not known here, if fewer than `most` are: whether it was.
     #[inline(always)]
-    pub(super) fn push(self, first: usize, most: usize) -> bool {
+    pub(super) fn push(self, name: usize, most: usize) -> bool {
         let count = self.count();
         let Some(next) = self.blocks().get(count).filter(|_| count < most) else {
             return false;
         };
-        next.store(first);
+        next.store(name);
         self.0[0].store(count + 1);
         true
     }
 
-    /// Forgets that the block at `first` was taken: it may be another's from now on. `false` if it is here.
-    pub(super) fn forget(self, first: usize) -> bool {
-        let Some(at) = self.position(first) else { return true };
+    /// Forgets that the block `name` was taken: it may be another's from now on. `false` if it is here.
+    pub(super) fn forget(self, name: usize) -> bool {
+        let Some(at) = self.position(name) else { return true };
         let is_taken = at >= self.count();
         if is_taken {
             self.blocks()[at].store(Self::NONE);
@@ -110,15 +110,15 @@ impl<'t, W: Word> Stack<'t, W> {
         self.count().min(MOST)
     }
 
-    /// Whether the block at `first` is here.
-    pub(super) fn has(self, first: usize) -> bool {
-        self.position(first).is_some_and(|at| at < self.count())
+    /// Whether the block `name` is here.
+    pub(super) fn has(self, name: usize) -> bool {
+        self.position(name).is_some_and(|at| at < self.count())
     }
 
-    /// Where the block at `first` is, here or above the top.
+    /// Where the block `name` is, here or above the top.
     #[inline(always)]
-    fn position(self, first: usize) -> Option<usize> {
-        let is_there = |block: &W| block.load() == first;
+    fn position(self, name: usize) -> Option<usize> {
+        let is_there = |block: &W| block.load() == name;
         // Rarely so.
         if !self.blocks().iter().any(is_there) {
             return None;

@@ -1,6 +1,6 @@
 //! Taking blocks: from the stack, the slab that was taken from before, any slab, a new one.
 
-use super::{Record, Supply, record};
+use super::{Names, Record, Supply, record};
 use crate::class::Class;
 use crate::tree::{Policy, Storage, Tree, Word};
 use core::ops::Range;
@@ -23,7 +23,7 @@ pub(crate) struct Supplied {
     pub(crate) fresh: Range<usize>,
 }
 
-impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
+impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Takes a free slot of a slab with that tag: the word before.
     #[inline(always)]
     fn take_from(word: &S::Word, tag: usize) -> Option<usize> {
@@ -33,19 +33,23 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     }
 
     /// Takes a block of the class that was freed last, or from the slab that the lane took from before:
-    /// its first leaf.
+    /// its name.
     #[inline(always)]
     pub(crate) fn take(self, class: Class) -> Option<usize> {
         let record = self.record(class)?;
         if Self::STACKS {
-            if let Some(first) = record.stack().pop() {
-                return Some(first);
+            if let Some(name) = record.stack().pop() {
+                return Some(name);
             }
         }
         let at = self.hint(&record, class, Self::lane())?.load();
         let old = Self::take_from(self.words().get(at)?, record.tag())?;
-        let number = Self::number(&record, at);
-        Some(Self::first_leaf(class, number) + old.trailing_zeros() as usize * class.leaves)
+        let slot = old.trailing_zeros() as usize;
+        if Self::STACKS {
+            return Some(record.at(record::AIM).wrapping_add(slot * N::step(class.leaves)));
+        }
+        let first = Self::first_leaf(class, Self::number(&record, at));
+        self.names.name(first + slot * class.leaves)
     }
 
     /// Whether a block of the class is so small that it is better moved than grown.
@@ -88,9 +92,9 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
             let at = Self::place(record, slab);
             // `None` if others were faster.
             if let Some(old) = Self::take_from(self.words().get(at)?, kind.tag) {
-                self.hint(record, class, Self::lane())?.store(at);
+                self.aim(class, record, slab);
                 if old == kind.tag | kind.slots {
-                    let _ = record.0[record::KEPT].update(|kept| kept.checked_sub(1));
+                    let _ = record.0[record::COUNTS].update(|now| now.checked_sub(record::KEPT));
                 }
                 if Self::STACKS && old & old.wrapping_sub(1) == kind.tag {
                     self.tree.withdraw_slab(&kind, marks, slab);
@@ -114,7 +118,7 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
     pub(super) fn raise_for(self, class: Class, record: &Record<'t, S::Word>) -> Option<Supplied> {
         let kind = record.kind(class);
         let (number, _transit) = self.tree.raise_slab(&kind)?;
-        self.hint(record, class, Self::lane())?.store(Self::place(record, number));
+        self.aim(class, record, number);
         self.mark(&kind, record, number);
         let first = Self::first_leaf(class, number);
         Some(Supplied { first, fresh: first..first + kind.leaves * kind.count() })
@@ -125,10 +129,10 @@ impl<'t, S: Storage, P: Policy> Supply<'t, S, P> {
         if slab <= free / FREE_FOR_A_SLAB {
             return true;
         }
-        let demand = &record.0[record::DEMAND];
-        let is_wanted = demand.load() >= DEMAND;
+        let counts = &record.0[record::COUNTS];
+        let is_wanted = counts.load() % record::KEPT >= DEMAND;
         if !is_wanted {
-            demand.add(1);
+            counts.add(1);
         }
         is_wanted && slab <= free / FREE_ON_DEMAND
     }

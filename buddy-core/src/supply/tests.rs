@@ -39,7 +39,7 @@ fn with_supply_from<W: Word, P: Policy>(start: usize, call: impl FnOnce(Supply<'
     let tree = Tree::new(words, start..LEAVES + start).unwrap();
     let shape = Shape::fitting(&tree, own, 3000);
     assert!(!shape.is_none());
-    let supply = Supply::new(&tree, &shape);
+    let supply = Supply::new(&tree, &shape, Leaves);
     supply.clear();
     call(supply);
     supply.dissolve();
@@ -119,7 +119,7 @@ fn a_slab_that_nobody_takes_from_goes_back_unless_a_few_are_kept() {
         assert!(supply.resting() <= (most + 1) * 4 * 32 && supply.resting() >= 4 * 32);
         // Taken from again, they are kept no more.
         let again: Vec<_> = (0..32 * (most + 1)).map(|_| take(supply, class)).collect();
-        assert_eq!(supply.record(class).unwrap().at(record::KEPT), 0);
+        assert!(supply.record(class).unwrap().at(record::COUNTS) < record::KEPT);
         for slot in again {
             assert!(supply.give(slot, class));
         }

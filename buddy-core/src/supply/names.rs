@@ -1,0 +1,34 @@
+//! What blocks are called by those who hold them.
+
+/// How blocks are called where a supply serves them. What is taken again as it was given back needs no
+/// reckoning then: stacks keep names, and a slab that is taken from has that of its first slot.
+pub(crate) trait Names: Copy {
+    /// The name of the block at `first`: no two blocks have the same, and none that of no block,
+    /// the largest value of a word.
+    fn name(self, first: usize) -> Option<usize>;
+    /// The first leaf of the block with that name.
+    fn first(self, name: usize) -> Option<usize>;
+    /// From the name of a slot to that of the next, of so many leaves.
+    fn step(leaves: usize) -> usize;
+}
+
+/// Blocks are called by their first leaf.
+#[derive(Clone, Copy)]
+pub(crate) struct Leaves;
+
+impl Names for Leaves {
+    #[inline(always)]
+    fn name(self, first: usize) -> Option<usize> {
+        Some(first)
+    }
+
+    #[inline(always)]
+    fn first(self, name: usize) -> Option<usize> {
+        Some(name)
+    }
+
+    #[inline(always)]
+    fn step(leaves: usize) -> usize {
+        leaves
+    }
+}
