@@ -1,5 +1,6 @@
 //! Growing and shrinking: when a block stays where it is, when it moves, and what is kept.
 
+use buddy_core::heap::FreeError;
 use buddy_core::{Heap, Plain};
 use std::alloc::Layout;
 use std::mem::MaybeUninit;
@@ -126,4 +127,87 @@ fn what_grows_zeroed_is_zero_behind_the_old_size() {
     let bytes = bytes(block, block.len());
     assert_eq!(bytes[..100], counted(100));
     assert!(bytes[100..].iter().all(|byte| *byte == 0));
+}
+
+/// A heap with slabs, and rooms for blocks that grow.
+fn large_heap() -> TestHeap {
+    Heap::from_region(vec![MaybeUninit::uninit(); 1 << 22].leak()).unwrap()
+}
+
+#[test]
+fn a_block_that_grows_again_and_again_is_moved_a_few_times_only() {
+    let heap = large_heap();
+    let mut old = layout(24, 8);
+    let mut blocks = [(); 2].map(|()| filled(&heap, old));
+    let (mut moved, mut steps) = (0, 0);
+    while old.size() < 20_000 {
+        let new = layout(old.size() + old.size() / 8 + 16, 8);
+        for block in &mut blocks {
+            // SAFETY: the old pointer is not used any more.
+            let grown = unsafe { heap.grow(*block, old, new) }.unwrap();
+            assert!(grown.len() >= new.size() && grown.len() <= new.size() * 5 / 4 + 16);
+            assert_eq!(bytes(grown, 24), counted(24));
+            assert_eq!(heap.usable_size(grown.cast()), Ok(grown.len()));
+            moved += usize::from(grown.cast() != *block);
+            *block = grown.cast();
+        }
+        steps += 2;
+        let used: usize = blocks.iter().map(|block| heap.usable_size(*block).unwrap()).sum();
+        assert_eq!(heap.total_allocated(), used);
+        assert_eq!(heap.total_free(), heap.size() - used);
+        old = new;
+    }
+    assert!(moved < steps / 3, "{moved} of {steps}");
+    assert!(heap.total_resting() >= old.size());
+
+    // Behind the block is what is free, and no block.
+    let [block, other] = blocks;
+    let usable = heap.usable_size(block).unwrap();
+    let address = block.addr().get();
+    let at = |offset| NonNull::new(block.as_ptr().wrapping_add(offset)).unwrap();
+    let inside = FreeError::NotStart { address: address + usable - 16, block: address };
+    assert_eq!(heap.usable_size(at(usable - 16)), Err(inside));
+    let behind = FreeError::AlreadyFree { address: address + usable };
+    assert_eq!(heap.usable_size(at(usable)), Err(behind));
+    // SAFETY: refused, so the block may be used.
+    assert!(unsafe { heap.deallocate(block, layout(2 * usable, 8)) }.is_err());
+
+    // In its room it shrinks, too.
+    // SAFETY: what is behind is not used any more.
+    let shrunk = unsafe { heap.resize_in_place(block, old, layout(100, 8)) }.unwrap().unwrap();
+    assert_eq!((shrunk.cast(), bytes(shrunk, 24)), (block, counted(24)));
+    // SAFETY: the block is not used any more.
+    assert_eq!(unsafe { heap.free(block) }, Ok(112));
+    // SAFETY: as above; it was freed already.
+    assert!(unsafe { heap.free(block) }.is_err());
+    heap.validate().unwrap();
+    // SAFETY: as above.
+    unsafe { heap.deallocate(other, old) }.unwrap();
+    assert_eq!(heap.total_allocated(), 0);
+    heap.validate().unwrap();
+}
+
+#[test]
+fn what_a_block_grows_into_is_not_known_to_be_zero() {
+    let memory = vec![0_u8; 1 << 22].leak();
+    let start = NonNull::from(&mut *memory).cast();
+    // SAFETY: zeroed memory that nobody else uses.
+    let heap: TestHeap = unsafe { Heap::from_raw_zeroed(start, 1 << 22) }.unwrap();
+    let mut old = layout(1000, 8);
+    let mut block = filled(&heap, old);
+    while old.size() < 100_000 {
+        let new = layout(old.size() + 1000, 8);
+        // SAFETY: the old pointer is not used any more.
+        let grown = unsafe { heap.grow(block, old, new) }.unwrap();
+        // SAFETY: a block of this heap that nobody else uses.
+        unsafe { grown.cast::<u8>().write_bytes(7, grown.len()) };
+        (block, old) = (grown.cast(), new);
+    }
+    // SAFETY: the block is not used any more.
+    unsafe { heap.deallocate(block, old) }.unwrap();
+    for size in [1 << 14, 1 << 16, 1 << 20] {
+        let zeroed = heap.allocate_zeroed(layout(size, 8)).unwrap();
+        // SAFETY: a new block.
+        assert!(unsafe { zeroed.as_ref() }.iter().all(|byte| *byte == 0));
+    }
 }

@@ -11,10 +11,28 @@ use std::ptr::NonNull;
 
 #[derive(Clone, Debug)]
 enum Action {
-    Allocate { layout: Layout, zeroed: bool },
-    Free { victim: usize, by_address: bool },
-    FreeAgain { victim: usize },
-    Resize { victim: usize, layout: Layout, zeroed: bool },
+    Allocate {
+        layout: Layout,
+        zeroed: bool,
+    },
+    Free {
+        victim: usize,
+        by_address: bool,
+    },
+    FreeAgain {
+        victim: usize,
+    },
+    Resize {
+        victim: usize,
+        layout: Layout,
+        zeroed: bool,
+    },
+    /// Again and again.
+    Grow {
+        victim: usize,
+        times: usize,
+        percent: usize,
+    },
     Settle,
 }
 
@@ -39,6 +57,8 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         2 => any::<usize>().prop_map(|victim| Action::FreeAgain { victim }),
         4 => (any::<usize>(), layouts(), any::<bool>())
             .prop_map(|(victim, layout, zeroed)| Action::Resize { victim, layout, zeroed }),
+        2 => (any::<usize>(), 2_usize..20, 5_usize..60)
+            .prop_map(|(victim, times, percent)| Action::Grow { victim, times, percent }),
         1 => Just(Action::Settle),
     ];
     prop::collection::vec(action, 1..120)
@@ -158,6 +178,9 @@ impl<S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy> Shadow<S, MIN_BLOCK
             Action::Resize { victim, layout, zeroed } if !self.live.is_empty() => {
                 self.resize(victim % self.live.len(), layout, zeroed);
             }
+            Action::Grow { victim, times, percent } if !self.live.is_empty() => {
+                self.grow(victim % self.live.len(), times, percent);
+            }
             Action::FreeAgain { victim } if !self.dead.is_empty() => {
                 self.free_again(victim % self.dead.len());
             }
@@ -257,6 +280,21 @@ impl<S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy> Shadow<S, MIN_BLOCK
         let layout = Layout::from_size_align(size, live.layout.align()).unwrap();
         // SAFETY: the shadow has forgotten the block.
         assert_eq!(unsafe { self.heap.deallocate(ptr, layout) }, Ok(()));
+    }
+
+    fn grow(&mut self, victim: usize, times: usize, percent: usize) {
+        let layout = self.live[victim].layout;
+        // What was resized is the last of all.
+        let last = self.live.len() - 1;
+        self.live.swap(victim, last);
+        let mut size = layout.size();
+        for _ in 0..times {
+            size += size * percent / 100 + 16;
+            self.resize(last, Layout::from_size_align(size, layout.align()).unwrap(), false);
+            if self.live[last].layout.size() != size {
+                break;
+            }
+        }
     }
 
     fn resize(&mut self, victim: usize, layout: Layout, zeroed: bool) {

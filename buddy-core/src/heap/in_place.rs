@@ -155,12 +155,22 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             unsafe { self.deallocate(ptr, old) }?;
             return Ok(dangling(new));
         }
+        if let Some(resized) = self.resize_in_room(ptr, old, new) {
+            return Ok(resized);
+        }
         let found = self.look_up(ptr, old)?;
+        if let Some(resized) = self.extend_room(&found, ptr, old, new) {
+            return Ok(resized);
+        }
         // A slot of a slab is better moved: behind it is another, and to shrink there would cost its slab.
-        let is_better_moved =
-            found.place == Place::Slab && Self::class(new).leaves != Self::class(old).leaves;
+        let is_better_moved = match found.place {
+            Place::Tree => false,
+            Place::Slab => Self::class(new).leaves != Self::class(old).leaves,
+            Place::Room => self.supply(found.tree).is_better_moved(found.first, Self::class(new)),
+        };
         if !is_better_moved {
             if let Some(resized) = self.resize_found(&found, ptr, old, new)? {
+                self.supply(found.tree).note_grown(found.first, found.first);
                 return Ok(resized);
             }
         }
@@ -182,6 +192,35 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let place = self.supply(tree).find(first, Self::class(layout));
         let place = place.ok_or_else(|| self.why_not(ptr, layout))?;
         Ok(Found { tree, first, place })
+    }
+
+    /// Resizes the block at `ptr` that has a room, if that is large enough, and it is aligned.
+    #[inline]
+    fn resize_in_room(&self, ptr: NonNull<u8>, old: Layout, new: Layout) -> Option<NonNull<[u8]>> {
+        let tree = self.tree.as_ref().filter(|tree| self.supply(tree).has_rooms())?;
+        let first = self.regions.leaf_at(ptr)?;
+        let (old, leaves) = (Self::class(old).leaves, Self::class(new).leaves);
+        let is_resized = ptr.addr().get() & (new.align() - 1) == 0
+            && self.supply(tree).resize_in_room(first, old, leaves);
+        is_resized.then(|| NonNull::slice_from_raw_parts(ptr, leaves * MIN_BLOCK))
+    }
+
+    /// Grows the block at `ptr`, which grew before, into a room where it is.
+    fn extend_room(
+        &self,
+        &Found { tree, first, place }: &Found<'_, S, P>,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Option<NonNull<[u8]>> {
+        let (old, class) = (Self::class(old), Self::class(new));
+        let is_aligned = ptr.addr().get() & (new.align() - 1) == 0;
+        if place == Place::Slab || class.leaves <= old.leaves || !is_aligned {
+            return None;
+        }
+        let fresh = self.supply(tree).extend_room(first, old, class)?;
+        self.hand_out(tree, &fresh);
+        Some(NonNull::slice_from_raw_parts(ptr, class.leaves * MIN_BLOCK))
     }
 
     /// Resizes the block at `ptr` without moving it; `None` if there is no room or it is not aligned.
@@ -215,6 +254,12 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     ) -> Result<bool, NoBlock> {
         if new.leaves == old.leaves {
             return Ok(true);
+        }
+        if place == Place::Room {
+            if self.supply(tree).resize_in_room(first, old.leaves, new.leaves) {
+                return Ok(true);
+            }
+            self.supply(tree).close_room(first);
         }
         // Behind a slot is another.
         if new.leaves > old.leaves
@@ -265,34 +310,47 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         new: Layout,
     ) -> Result<NonNull<[u8]>, AllocError> {
         let is_growing = new.size() > old.size();
-        let block = if is_growing { self.allocate_to_grow(new) } else { self.allocate(new) }?;
+        let block =
+            if is_growing { self.allocate_to_grow(found, new) } else { self.allocate(new) }?;
         let kept = old.size().min(new.size());
         // SAFETY: two different blocks of this heap, which do not overlap (H2, H3) and have at
         // least `kept` bytes each (H5) of memory that may be read and written (H1).
         unsafe { block.cast::<u8>().copy_from_nonoverlapping(ptr, kept) };
         if self.supply(found.tree).give(found.first, Self::class(old)) {
+            if let (true, Some(first)) = (is_growing, self.regions.leaf_in_first(block.cast())) {
+                self.supply(found.tree).note_grown(found.first, first);
+            }
             return Ok(block);
         }
         Err(self.undo(block, new, self.why_not(ptr, old)))
     }
 
-    /// As [`Self::allocate`], for a block that is likely to grow again: a large one comes from the tree,
-    /// cut from a block of which the rest is free.
-    fn allocate_to_grow(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+    /// As [`Self::allocate`], in place of a block that has outgrown its place, and is likely to grow again: one
+    /// that did so before gets a room; a large one comes from the tree, cut from a block of which the rest
+    /// is free.
+    fn allocate_to_grow(
+        &self,
+        &Found { tree, first, .. }: &Found<'_, S, P>,
+        layout: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
         let class = Self::class(layout);
-        match &self.tree {
-            Some(tree) if !self.supply(tree).is_small(class) => {
-                let first = self.take_large(tree, class, layout.align());
-                let first = first.ok_or_else(|| self.refusal(layout))?;
-                self.hand_out(tree, &(first..first + class.leaves));
-                let start = self.regions.pointer_to(first);
-                let start =
-                    start.and_then(|start| self.aligned(tree, start, class, layout.align()));
-                let start = start.ok_or_else(|| self.refusal(layout))?;
-                Ok(NonNull::slice_from_raw_parts(start, class.leaves * MIN_BLOCK))
+        if layout.align() <= MIN_BLOCK {
+            if let Some((first, all)) = self.supply(tree).open_room(first, class) {
+                self.hand_out(tree, &(first..first + all));
+                let start = self.regions.pointer_to(first).ok_or_else(|| self.refusal(layout))?;
+                return Ok(NonNull::slice_from_raw_parts(start, class.leaves * MIN_BLOCK));
             }
-            _ => self.allocate(layout),
         }
+        if self.supply(tree).is_small(class) {
+            return self.allocate(layout);
+        }
+        let first = self.take_large(tree, class, layout.align());
+        let first = first.ok_or_else(|| self.refusal(layout))?;
+        self.hand_out(tree, &(first..first + class.leaves));
+        let start = self.regions.pointer_to(first);
+        let start = start.and_then(|start| self.aligned(tree, start, class, layout.align()));
+        let start = start.ok_or_else(|| self.refusal(layout))?;
+        Ok(NonNull::slice_from_raw_parts(start, class.leaves * MIN_BLOCK))
     }
 
     /// Another thread freed the block that was being moved.

@@ -109,6 +109,9 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// As [`Self::give`], of a block that is no slot, or the first to be free, or in a slab that is opened.
     #[inline(never)]
     pub(crate) fn give_slow(self, first: usize, class: Class) -> bool {
+        if let Some(is_freed) = self.give_room(first, class) {
+            return is_freed;
+        }
         let Some(record) = self.record(class) else {
             return self.tree.free_sized(first, class.leaves).is_ok();
         };

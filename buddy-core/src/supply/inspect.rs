@@ -42,7 +42,7 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
             let kind = if is_free { Kind::Free } else { Kind::Used };
             return Some(Extent { first, leaves: class.leaves, kind });
         }
-        let extent = self.tree.extent_at(leaf)?;
+        let extent = self.part_of_room(self.tree.extent_at(leaf)?, leaf);
         let rests = extent.kind == Kind::Used && self.block_rests(extent.first, extent.leaves);
         Some(if rests { Extent { kind: Kind::Free, ..extent } } else { extent })
     }
@@ -63,6 +63,9 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
             }
             Some(slot) => Ok(slot.class.leaves),
             None => {
+                if let Some(leaves) = self.leaves_in_room(first) {
+                    return Ok(leaves);
+                }
                 let found = self.tree.leaves_of(first);
                 let rests = match found {
                     Ok(leaves) => self.block_rests(first, leaves),
@@ -89,6 +92,9 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
                     return (word >> slot & 1 == 0).then_some(Place::Slab);
                 }
             }
+        }
+        if let Some(leaves) = self.leaves_in_room(first) {
+            return (leaves == class.leaves).then_some(Place::Room);
         }
         self.tree.has_block(first, class.leaves).then_some(Place::Tree)
     }
@@ -123,15 +129,22 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
         self.forget(first, class) && self.tree.detach(first, class.leaves)
     }
 
-    /// Sees to it that the class's stack does not know the block at `first`; `false` if it rests there.
+    /// Sees to it that the class's stack does not know the block at `first`, and it has no room; `false` if it
+    /// rests.
     fn forget(self, first: usize, class: Class) -> bool {
+        self.close_room(first);
+        self.forget_name(first, class)
+    }
+
+    /// Sees to it that the class's stack does not know the block at `first`; `false` if it rests.
+    pub(super) fn forget_name(self, first: usize, class: Class) -> bool {
         let record = self.record(class).filter(|_| Self::STACKS);
         let name = self.names.name(first);
         record.zip(name).is_none_or(|(record, name)| record.stack().forget(name))
     }
 
-    /// Leaves of free slots and of what rests on stacks. Nothing changes hands. O(classes + slabs that have
-    /// some).
+    /// Leaves of free slots, of what rests on stacks, and of rooms behind their blocks. Nothing changes hands.
+    /// O(classes + slabs that have some).
     pub(crate) fn resting(self) -> usize {
         let slots = |(class, record): (Class, Record<'_, S::Word>)| {
             let place = |number| self.words().get(Self::place(&record, number));
@@ -144,7 +157,9 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
         let stacked = |(class, record): (Class, Record<'_, S::Word>)| {
             if Self::STACKS { record.stack().len() * class.leaves } else { 0 }
         };
-        self.classes().map(slots).sum::<usize>() + self.records().map(stacked).sum::<usize>()
+        self.classes().map(slots).sum::<usize>()
+            + self.records().map(stacked).sum::<usize>()
+            + self.spare()
     }
 }
 
@@ -155,4 +170,6 @@ pub(crate) enum Place {
     Slab,
     /// In the tree's nodes.
     Tree,
+    /// There, with more leaves: it has a room.
+    Room,
 }

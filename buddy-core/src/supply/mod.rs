@@ -9,7 +9,7 @@
 //!
 //! For one thread the blocks that were freed last rest on a *stack*, a few of each class (`stack.rs`), and
 //! are taken from there again, without a change of the slab or the tree. Classes have one whose blocks are
-//! too large for slabs, too.
+//! too large for slabs, too. And blocks that grow again and again have *rooms* (`room.rs`).
 //!
 //! - **M1** The word of a slab says whether a slot is free; a slot that it says is held may rest on the
 //!   class's stack instead, if there is one thread. A free finds the word by the block's address and
@@ -22,6 +22,8 @@
 //!   tree that is aligned as slots are, or, while the stack is being emptied, what was one: it is emptied before a slab
 //!   of the class is made a tree. What was taken from it and is above its top is held, and of the class
 //!   still: a stack forgets a block that is freed elsewhere or resized.
+//! - **M4** A room is an allocated block of the tree, and its holder's are as many leaves of it, from the
+//!   first on, as the room says. Whatever frees or resizes a block of the tree asks for its room before.
 //!
 //! Hints, and the counts of demand and of kept slabs, may be wrong; only time is lost then.
 
@@ -30,6 +32,7 @@ mod inspect;
 #[cfg(all(test, loom))]
 mod loom_models;
 mod names;
+mod room;
 mod settle;
 mod shape;
 mod stack;

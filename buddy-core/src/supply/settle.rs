@@ -37,8 +37,9 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         record.stack().clear();
     }
 
-    /// Frees all blocks that rest on stacks.
+    /// Frees all blocks that rest on stacks, and what is behind blocks that have rooms.
     fn unstack_all(self) {
+        self.close_rooms();
         self.records().for_each(|(class, record)| self.unstack(class, &record));
     }
 

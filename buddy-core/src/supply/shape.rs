@@ -1,7 +1,8 @@
 //! What a supply keeps about its slabs: how much, and where in the words behind the tree's own.
 //!
 //! ```text
-//! | PRESSURE | marks of class 0 | of class 1 | .. | record of class 0 | .. | hints of lane 0 | of lane 1 | ..
+//! | PRESSURE | rooms | marks of class 0 | of class 1 | .. | record of class 0 | .. | hints of lane 0 | of lane 1 | ..
+//! rooms: for one thread (`room.rs`)
 //! marks: the summaries over the words that may be the class's slabs, the lowest first
 //! records: of the classes with slabs, and of some larger ones that have a stack only
 //! ```
@@ -9,6 +10,7 @@
 //! With one lane there are no hints, and the last record ends with the last word: so what is behind the
 //! records is found not to be there without a comparison of its own.
 
+use super::room::{self, Rooms};
 use super::stack::{self, Stack};
 use crate::class::Class;
 use crate::tree::{Order, Policy, SlabKind, Storage, Tree, Word, max_value};
@@ -111,7 +113,7 @@ impl Shape {
             let Some(order) = Order::new(natural).filter(|_| has_slabs) else { break };
             let (classes, with_own) = (shape.classes + 1, marks + tree.slab_summary_words(order));
             let larger = Self { classes, records: classes, ..shape };
-            let larger = larger.placed::<P>(with_own, words, end);
+            let larger = larger.placed::<S, P>(with_own, words, end);
             let Some(larger) = larger else { break };
             (shape, marks) = (larger, with_own);
         }
@@ -119,22 +121,23 @@ impl Shape {
             && is_at_most(Class::at(shape.records, P::PRECISION).natural, RESTING_BELOW_TOP)
         {
             let larger = Self { records: shape.records + 1, ..shape };
-            let Some(larger) = larger.placed::<P>(marks, words, end) else { break };
+            let Some(larger) = larger.placed::<S, P>(marks, words, end) else { break };
             shape = larger;
         }
         if shape.records == 0 { Self::NONE } else { shape }
     }
 
     /// With so many words of marks, up to metadata index `end`; `None` if it does not fit in `words` then.
-    fn placed<P: Policy>(self, marks: usize, words: usize, end: usize) -> Option<Self> {
+    fn placed<S: Storage, P: Policy>(self, marks: usize, words: usize, end: usize) -> Option<Self> {
         let first = if Self::lanes::<P>() > 1 {
-            (self.marks() + marks).next_multiple_of(LINE_WORDS)
+            (self.marks::<S, P>() + marks).next_multiple_of(LINE_WORDS)
         } else {
             end.checked_sub(self.records as usize * record::WORDS)?
         };
         let placed = Self { first_record: u32::try_from(first).ok()?, ..self };
         let behind = placed.record::<P>(placed.records) + Self::lanes::<P>() * placed.hints::<P>();
-        (1 + marks + (behind - first) <= words && behind <= end).then_some(placed)
+        let needed = self.marks::<S, P>() - self.pressure + marks + (behind - first);
+        (needed <= words && behind <= end).then_some(placed)
     }
 
     /// Whether freed blocks rest on stacks, which are for one thread.
@@ -147,7 +150,7 @@ impl Shape {
     pub(super) fn of_one_class<S: Storage, P: Policy>(tree: &Tree<S, P>, pressure: usize) -> Self {
         let shape = Self { classes: 1, records: 1, pressure, ..Self::NONE };
         let end = tree.words().len();
-        shape.placed::<P>(tree.slab_summary_words(Order::MIN), end - pressure, end).unwrap()
+        shape.placed::<S, P>(tree.slab_summary_words(Order::MIN), end - pressure, end).unwrap()
     }
 
     /// How many CPUs have hints of their own.
@@ -191,8 +194,23 @@ impl Shape {
     }
 
     /// Where the marks begin.
-    const fn marks(&self) -> usize {
+    const fn marks<S: Storage, P: Policy>(&self) -> usize {
+        let has_rooms = Self::has_stacks::<S::Word, P>();
+        self.rooms() + if has_rooms { room::WORDS } else { 0 }
+    }
+
+    /// Where the rooms begin, if there are any.
+    const fn rooms(&self) -> usize {
         self.pressure + 1
+    }
+
+    /// The rooms, if there are such.
+    #[inline]
+    pub(super) fn rooms_in<'w, W: Word, P: Policy>(&self, words: &'w [W]) -> Option<Rooms<'w, W>> {
+        if !Self::has_stacks::<W, P>() || self.is_none() {
+            return None;
+        }
+        words.get(self.rooms()..self.rooms() + room::WORDS).map(Rooms)
     }
 
     /// Writes zeros.
@@ -204,7 +222,7 @@ impl Shape {
     /// Writes the records of a supply without slabs into words that hold zeros.
     pub(super) fn lay_out<S: Storage, P: Policy>(&self, tree: &Tree<S, P>) {
         let words = tree.words();
-        let mut marks = self.marks();
+        let mut marks = self.marks::<S, P>();
         let put = |index: u32, field: usize, value: usize| {
             if let Some(word) = words.get(self.record::<P>(index) + field) {
                 word.store(value);
@@ -214,6 +232,9 @@ impl Shape {
             for field in record::STACK + 1..record::WORDS {
                 put(index, field, Stack::<S::Word>::NONE);
             }
+        }
+        if let Some(rooms) = self.rooms_in::<_, P>(words) {
+            rooms.clear();
         }
         // What has no slabs takes from, and gives to, one that has no slots.
         for index in self.classes..self.records {

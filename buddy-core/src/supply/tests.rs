@@ -1,6 +1,8 @@
 //! Slabs before a tree of their own.
 
 extern crate std;
+mod rooms;
+
 use super::give::{FREE_FOR_KEPT, LARGE_BLOCKS};
 use super::take::{DEMAND, FREE_FOR_A_SLAB, FREE_ON_DEMAND};
 use super::*;
