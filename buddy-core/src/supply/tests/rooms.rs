@@ -92,7 +92,9 @@ fn what_lacks_memory_gets_that_of_rooms() {
         let rest: Vec<_> =
             std::iter::from_fn(|| supply.insist(|| supply.tree.allocate_exact(1).ok())).collect();
         assert_eq!(rest.len(), LEAVES - 24);
-        rest.iter().for_each(|leaf| supply.tree.free_sized(*leaf, 1).unwrap());
+        for leaf in rest {
+            supply.tree.free_sized(leaf, 1).unwrap();
+        }
         assert!(supply.give(block, class::<Lazy>(24)));
     });
 }
