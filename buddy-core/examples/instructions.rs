@@ -52,9 +52,10 @@ fn split_and_merge<P: Policy>(times: usize) {
     }
 }
 
-/// Makes a block of 1000 bytes one of 2000, where it is, and back.
-fn resize_in_place(times: usize) {
-    let (heap, small, large) = (heap::<Plain, Lazy>(), layout(1000), layout(2000));
+/// Makes a block of 1000 bytes one of 2000, where it is, and back: under the lazy policy in its room, else in
+/// the tree.
+fn resize_in_place<P: Policy>(times: usize) {
+    let (heap, small, large) = (heap::<Plain, P>(), layout(1000), layout(2000));
     let mut block: NonNull<u8> = heap.allocate(small).expect("an empty heap").cast();
     for _ in 0..times {
         // SAFETY: the old pointer is not used again.
@@ -128,7 +129,8 @@ const PATHS: &[Path] = &[
     ("split-and-merge", split_and_merge::<Lazy>),
     ("split-and-merge-eager", split_and_merge::<Eager>),
     ("batch-64", batch),
-    ("resize-in-place", resize_in_place),
+    ("resize-in-place", resize_in_place::<Lazy>),
+    ("resize-in-place-eager", resize_in_place::<Eager>),
     ("double-free", double_free),
     ("refusal", refusal),
     ("hardened-nothing", |times| hardened(NOTHING, times)),

@@ -20,7 +20,7 @@
 //! - **H3** Only this heap changes its tree ([`ExclusiveStorage`]), so that an allocated block (T1,
 //!   T2) is its holder's alone until it is freed.
 //! - **H4** A block that is held by nobody but not free in the tree is a free slot of a slab (T7, M1), or
-//!   rests on a stack (M3).
+//!   rests on a stack (M3), or lies in a room behind its block (M4).
 //! - **H5** A block allocated for a `Layout` of `n` bytes has the leaves of `layout::class(n)`, and its
 //!   address is a multiple of the layout's alignment.
 
