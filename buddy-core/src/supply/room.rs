@@ -34,8 +34,8 @@ const TIMES: usize = 4;
 /// if so many times its size is free.
 const FREE_FOR_A_ROOM: usize = 1 << 5;
 
-/// The words of all rooms: [`WORDS`].
-pub(super) struct Rooms<'t, W>(pub(super) &'t [W]);
+/// The words of all rooms.
+pub(super) struct Rooms<'t, W>(pub(super) &'t [W; WORDS]);
 
 impl<'t, W: Word> Rooms<'t, W> {
     /// No leaf.
@@ -66,7 +66,8 @@ impl<'t, W: Word> Rooms<'t, W> {
 
     /// The rooms, those in use or not, the one that was opened last first.
     fn all(self) -> impl Iterator<Item = Room<'t, W>> {
-        self.0[GROWN.end..].chunks_exact(ROOM_WORDS).map(Room)
+        let rooms = self.0[GROWN.end..].chunks_exact(ROOM_WORDS);
+        rooms.filter_map(|words| words.first_chunk().map(Room))
     }
 
     /// Those in use.
@@ -78,7 +79,7 @@ impl<'t, W: Word> Rooms<'t, W> {
     fn push(self, mut now: [usize; ROOM_WORDS]) {
         self.0[0].store(self.count() + 1);
         for room in self.all() {
-            let was = [FIRST, LEAVES, RESERVED].map(|field| room.0[field].load());
+            let was = room.0.each_ref().map(Word::load);
             room.0.iter().zip(now).for_each(|(word, value)| word.store(value));
             if was[FIRST] == Self::NONE {
                 break;
@@ -95,7 +96,7 @@ impl<'t, W: Word> Rooms<'t, W> {
     /// From now on it is none.
     fn vacate(self, room: &Room<'_, W>) {
         room.0[FIRST].store(Self::NONE);
-        self.0[0].store(self.count() - 1);
+        self.0[0].store(self.count().saturating_sub(1));
     }
 }
 
@@ -108,7 +109,7 @@ impl<W> Clone for Rooms<'_, W> {
 impl<W> Copy for Rooms<'_, W> {}
 
 /// The words of a room.
-struct Room<'t, W>(&'t [W]);
+struct Room<'t, W>(&'t [W; ROOM_WORDS]);
 
 impl<W: Word> Room<'_, W> {
     fn first(&self) -> usize {

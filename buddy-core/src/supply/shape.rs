@@ -210,7 +210,7 @@ impl Shape {
         if !Self::has_stacks::<W, P>() || self.is_none() {
             return None;
         }
-        words.get(self.rooms()..self.rooms() + room::WORDS).map(Rooms)
+        Some(Rooms(words.get(self.rooms()..self.rooms() + room::WORDS)?.first_chunk()?))
     }
 
     /// Writes zeros.

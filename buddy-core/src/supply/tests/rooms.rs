@@ -3,7 +3,8 @@
 extern crate std;
 use super::super::room::ROOMS;
 use super::{LEAVES, Place, Supply, class, with_supply};
-use crate::tree::{Extent, Kind, Lazy, Plain, Plain32};
+use crate::class::Class;
+use crate::tree::{Extent, Kind, Lazy, Plain, Policy};
 use std::boxed::Box;
 use std::vec::Vec;
 
@@ -128,17 +129,16 @@ fn a_room_is_made_and_extended_where_the_block_is() {
 
 #[test]
 fn a_block_that_was_taken_from_a_stack_and_has_a_room_does_not_go_back() {
-    with_supply::<Plain32, Lazy>(|supply| {
-        let class = class::<Lazy>(24);
-        let larger = super::large(supply);
-        let first = supply.tree.allocate_exact(larger.leaves).unwrap();
-        assert!(supply.give(first, larger) && supply.take(larger) == Some(first));
-        supply.tree.shrink(first, larger.leaves, 24).unwrap();
+    with_supply::<Plain, Lazy>(|supply| {
+        let old = super::large(supply);
+        let new = Class::at(old.index + 1, Lazy::PRECISION);
+        let first = supply.tree.allocate_exact(old.leaves).unwrap();
+        assert!(supply.give(first, old) && supply.take(old) == Some(first));
         supply.note_grown(first, first);
-        if let Some(fresh) = supply.extend_room(first, class, self::class::<Lazy>(32)) {
-            assert_eq!(fresh, first + 24..first + 128);
-            assert!(!supply.give_slow(first, larger));
-            assert!(supply.give(first, self::class::<Lazy>(32)));
-        }
+        let fresh = supply.extend_room(first, old, new).unwrap();
+        let all = (4 * new.leaves).next_power_of_two();
+        assert_eq!(fresh, first + old.leaves..first + all);
+        assert!(!supply.give(first, old) && supply.resting() == all - new.leaves);
+        assert!(supply.give(first, new) && !supply.give(first, new));
     });
 }
