@@ -181,6 +181,16 @@ fn a_block_that_grows_again_and_again_is_moved_a_few_times_only() {
     // SAFETY: as above; it was freed already.
     assert!(unsafe { heap.free(block) }.is_err());
     heap.validate().unwrap();
+    // Not where it is, nor in its room, if that is not aligned.
+    let mut other = other;
+    for more in [0, 5000, 5000, 5000] {
+        let (align, before) = (1 << (other.addr().trailing_zeros() + 1), old);
+        old = layout(old.size() + more, align);
+        // SAFETY: the old pointer is not used any more.
+        let grown = unsafe { heap.grow(other, before, old) }.unwrap();
+        assert_eq!((grown.addr().get() % align, bytes(grown, 24)), (0, counted(24)));
+        other = grown.cast();
+    }
     // SAFETY: as above.
     unsafe { heap.deallocate(other, old) }.unwrap();
     assert_eq!(heap.total_allocated(), 0);
