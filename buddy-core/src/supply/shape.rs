@@ -195,8 +195,12 @@ impl Shape {
 
     /// Where the marks begin.
     const fn marks<S: Storage, P: Policy>(&self) -> usize {
-        let has_rooms = Self::has_stacks::<S::Word, P>();
-        self.rooms() + if has_rooms { room::WORDS } else { 0 }
+        self.rooms() + if Self::has_rooms::<S::Word, P>() { room::WORDS } else { 0 }
+    }
+
+    /// Whether blocks that grow have rooms: what is kept for them is not merged at once.
+    const fn has_rooms<W: Word, P: Policy>() -> bool {
+        Self::has_stacks::<W, P>() && P::LAZY
     }
 
     /// Where the rooms begin, if there are any.
@@ -207,7 +211,7 @@ impl Shape {
     /// The rooms, if there are such.
     #[inline]
     pub(super) fn rooms_in<'w, W: Word, P: Policy>(&self, words: &'w [W]) -> Option<Rooms<'w, W>> {
-        if !Self::has_stacks::<W, P>() || self.is_none() {
+        if !Self::has_rooms::<W, P>() || self.is_none() {
             return None;
         }
         Some(Rooms(words.get(self.rooms()..self.rooms() + room::WORDS)?.first_chunk()?))
