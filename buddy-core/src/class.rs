@@ -172,4 +172,14 @@ mod tests {
         }
         assert_eq!(Class::of(0, 3), None);
     }
+
+    /// A class beyond all that have numbers is none of those that have.
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn numbers_do_not_wrap() {
+        for last in [u32::MAX as usize, (1 << 32) + 5, 1 << 40, usize::MAX >> 8] {
+            assert_eq!(Class::holding(last, u32::MAX).index, u32::MAX);
+            assert!(Class::holding(last, 3).index < 1000);
+        }
+    }
 }
