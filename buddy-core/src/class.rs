@@ -47,22 +47,14 @@ impl<P: Policy> Classes<P> {
         table
     };
 
-    /// [`Class::holding`] at the policy's precision, if that is in the table.
-    #[inline(always)]
-    pub(crate) const fn small(last: usize) -> Option<Class> {
-        if last >= SMALL_SIZES {
-            return None;
-        }
-        let Small { index, natural, leaves } = Self::SMALL[last];
-        Some(Class { index: index as u32, leaves: leaves as usize, natural: natural as u32 })
-    }
-
     /// [`Class::holding`] at the policy's precision.
     #[inline(always)]
     pub(crate) const fn holding(last: usize) -> Class {
-        match Self::small(last) {
-            Some(class) => class,
-            None => Class::holding(last, P::PRECISION),
+        if last < SMALL_SIZES {
+            let Small { index, natural, leaves } = Self::SMALL[last];
+            Class { index: index as u32, leaves: leaves as usize, natural: natural as u32 }
+        } else {
+            Class::holding(last, P::PRECISION)
         }
     }
 }

@@ -133,6 +133,9 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if old.size() == 0 || new.size() == 0 {
             return Ok(None);
         }
+        if let Some(resized) = self.resize_in_room(ptr, old, new) {
+            return Ok(Some(resized));
+        }
         let found = self.look_up(ptr, old)?;
         self.resize_found(&found, ptr, old, new)
     }
@@ -255,10 +258,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if new.leaves == old.leaves {
             return Ok(true);
         }
+        // It has outgrown that.
         if place == Place::Room {
-            if self.supply(tree).resize_in_room(first, old.leaves, new.leaves) {
-                return Ok(true);
-            }
             self.supply(tree).close_room(first);
         }
         // Behind a slot is another.
