@@ -144,17 +144,37 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         Some(NonNull::slice_from_raw_parts(start, class.leaves * MIN_BLOCK))
     }
 
-    /// As [`Self::allocate`], whatever is asked for.
+    /// As [`Self::allocate`], whatever is asked for; no small block is at hand.
     #[inline(never)]
     fn take_other(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        match self.take_marked(layout) {
+            Some(block) => Ok(block),
+            None => self.take_any(layout),
+        }
+    }
+
+    /// Allocates a small block from a slab that has one.
+    #[inline(always)]
+    fn take_marked(&self, layout: Layout) -> Option<NonNull<[u8]>> {
+        let tree = self.tree.as_ref().filter(|_| layout.align() <= MIN_BLOCK)?;
+        let class = Self::class(layout);
+        let supply = Some(self.supply(tree)).filter(|supply| supply.has_slabs(class))?;
+        let start = self.regions.pointer_to(supply.take_marked(class)?)?;
+        Some(NonNull::slice_from_raw_parts(start, class.leaves * MIN_BLOCK))
+    }
+
+    /// Allocates a block that is not small, or of memory that is no slab's.
+    #[inline(never)]
+    fn take_any(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         if layout.size() == 0 {
             return Ok(dangling(layout));
         }
-        let class = Self::class(layout);
-        let Some(tree) = &self.tree else {
-            return Err(self.refusal(layout));
-        };
-        match self.take_at(tree, class, layout.align()) {
+        let (class, align) = (Self::class(layout), layout.align());
+        let taken = self.tree.as_ref().and_then(|tree| match align <= MIN_BLOCK {
+            true => self.regions.pointer_to(self.take_new(tree, class, align)?),
+            false => self.take_at(tree, class, align),
+        });
+        match taken {
             Some(start) => Ok(NonNull::slice_from_raw_parts(start, class.leaves * MIN_BLOCK)),
             None => Err(self.refusal(layout)),
         }

@@ -46,10 +46,14 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// Allocates a block of the class at a multiple of `align` if nothing is at hand: its first leaf.
     #[inline(never)]
     pub(super) fn take_slow(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<usize> {
+        let is_aligned = self.is_aligned_in_slabs(class, align);
+        let marked = if is_aligned { self.supply(tree).take_marked(class) } else { None };
+        marked.or_else(|| self.take_new(tree, class, align))
+    }
+
+    /// As [`Self::take_slow`], where there is no slab with a free slot.
+    pub(super) fn take_new(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<usize> {
         if self.is_aligned_in_slabs(class, align) {
-            if let Some(first) = self.supply(tree).take_marked(class) {
-                return Some(first);
-            }
             if let Some(supplied) = self.supply(tree).raise(class) {
                 self.hand_out(tree, &supplied.fresh);
                 return Some(supplied.first);
@@ -113,7 +117,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// Whether blocks are called by their address. Where no block rests, or a word has no room for
     /// addresses, they are called by their first leaf.
     const BY_ADDRESS: bool =
-        Shape::has_stacks::<S::Word, P>() && <S::Word as Word>::BITS >= usize::BITS;
+        Shape::has_one_thread::<S::Word, P>() && <S::Word as Word>::BITS >= usize::BITS;
 
     /// The name of the block at `ptr`; perhaps `None` if that is not in the first region.
     #[inline(always)]

@@ -24,7 +24,8 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// As [`Self::give`], of the block with that name, if it was taken last of those that rest.
     #[inline(always)]
     pub(crate) fn give_back(self, name: usize, class: Class) -> bool {
-        Self::STACKS && self.record(class).is_some_and(|record| record.stack().put_back_last(name))
+        Self::ONE_THREAD
+            && self.record(class).is_some_and(|record| record.stack().put_back_last(name))
     }
 
     /// As [`Self::give`], of the block with that name, if nothing is to be done but to put a block on the
@@ -39,7 +40,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         let Some(record) = self.record(class) else {
             return false;
         };
-        if !Self::STACKS {
+        if !Self::ONE_THREAD {
             return first().is_some_and(|first| self.give_shared(first, class, &record).is_some());
         }
         let stack = record.stack();
@@ -64,10 +65,15 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         if record.stack().push(name, stack::MOST) {
             return Some(());
         }
-        // The slab has another free slot (M2), and does not become whole, unless it is taken from.
-        let has_free = old & Self::ALL_SLOTS != 0;
-        let stays = old ^ whole != 1 << number || record.at(record::HINT) == at;
-        (has_free && stays).then(|| word.store(old | 1 << number))
+        let now = old | 1 << number;
+        // The first slot to be free, or the last; of the slab that is taken from both are as others (M2).
+        if (old & Self::ALL_SLOTS == 0 || now == whole) && record.at(record::HINT) != at {
+            let is_done =
+                Self::give_edge(self.tree, self.shape, self.names, Record(record.0), at, now);
+            return is_done.then_some(());
+        }
+        word.store(now);
+        Some(())
     }
 
     /// As [`Self::give_plain`], where there are no stacks.
@@ -115,7 +121,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         let Some(record) = self.record(class) else {
             return self.tree.free_sized(first, class.leaves).is_ok();
         };
-        let name = self.names.name(first).filter(|_| Self::STACKS);
+        let name = self.names.name(first).filter(|_| Self::ONE_THREAD);
         let is_back = name.map_or(Some(false), |name| record.stack().put_back(name));
         is_back.is_some_and(|is_back| is_back || self.free(first, class, &record, true))
     }
@@ -148,7 +154,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     fn rest(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> bool {
         // Aligned as slots are, side by side.
         let is_aligned = first.trailing_zeros() >= class.leaves.trailing_zeros();
-        Self::STACKS
+        Self::ONE_THREAD
             && class.index >= self.shape.classes
             && is_aligned
             && (record.stack().len() + 1) * class.leaves
@@ -170,30 +176,36 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         let is_held = |old: usize| Self::is_own(old, tag) && old & bit == 0;
         let old = seat.word.update(|old| is_held(old).then_some(old | bit))?;
         if old & SlabKind::opening::<S::Word>() == 0 {
-            self.note_freed(class, record, seat.slab, old | bit);
+            self.note_freed(class, record, seat.slab, old);
         }
         Ok(())
     }
 
-    /// A slot was freed; the slab's word is `now`.
-    fn note_freed(self, class: Class, record: &Record<'t, S::Word>, number: usize, now: usize) {
-        let kind = record.kind(class);
-        self.mark(&kind, record, number);
-        let at = Self::place(record, number);
-        if now == kind.tag | kind.slots && !self.is_hint(class, record, at) {
-            self.keep_or_raze(class, record, at);
+    /// The first slot of a slab was freed, or another; its word was `old` before.
+    fn note_freed(self, class: Class, record: &Record<'t, S::Word>, slab: usize, old: usize) {
+        let (kind, at) = (record.kind(class), Self::place(record, slab));
+        let is_hint = self.is_hint(class, record, at);
+        if !Self::ONE_THREAD {
+            self.mark(&kind, record, slab);
+        } else if old == kind.tag && !is_hint {
+            self.set_mark(record, slab);
+        }
+        let is_whole = (old ^ kind.tag ^ kind.slots).is_power_of_two();
+        if is_whole && !is_hint && !self.keep(record) {
+            if Self::ONE_THREAD {
+                self.tree.clear_mark(kind.natural, record.at(record::MARKS), slab);
+            }
+            self.tree.raze_slab(&kind, slab);
         }
     }
 
-    /// A slab of which all slots are free, and from which no lane takes, is kept for later, or goes back to
-    /// the tree.
-    fn keep_or_raze(self, class: Class, record: &Record<'t, S::Word>, at: usize) {
-        let most = self.tree.free_leaves() / FREE_FOR_KEPT / Self::first_leaf(class, 1);
+    /// Keeps for later a slab of which all slots are free, and from which no lane takes, if there are not too
+    /// many: whether it does. Others go back to the tree.
+    pub(super) fn keep(self, record: &Record<'t, S::Word>) -> bool {
+        let most = self.tree.free_leaves() / FREE_FOR_KEPT >> Self::slab_height(record);
         let kept = record.0[record::COUNTS]
             .update(|now| (now / record::KEPT < most).then_some(now + record::KEPT));
-        if kept.is_err() {
-            self.tree.raze_slab(&record.kind(class), Self::number(record, at));
-        }
+        kept.is_ok()
     }
 
     /// Marks a slab of which a slot was freed while a search cleared the mark.

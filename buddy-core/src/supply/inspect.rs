@@ -107,7 +107,7 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
             let Some(record) = self.slabs_of(class) else { break };
             self.unstack(class, &record);
             let number = first >> (class.natural + Tree::<S, P>::SLAB_HEIGHT);
-            if self.tree.open_slab(&record.kind(class), number) {
+            if self.open(class, &record, number) {
                 break;
             }
             // Another call is at it.
@@ -138,7 +138,7 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
 
     /// Sees to it that the class's stack does not know the block at `first`; `false` if it rests.
     pub(super) fn forget_name(self, first: usize, class: Class) -> bool {
-        let record = self.record(class).filter(|_| Self::STACKS);
+        let record = self.record(class).filter(|_| Self::ONE_THREAD);
         let name = self.names.name(first);
         record.zip(name).is_none_or(|(record, name)| record.stack().forget(name))
     }
@@ -152,10 +152,13 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
                 (place(number).map_or(0, Word::load) & record.kind(class).slots).count_ones()
                     as usize
             };
-            self.marked(class, &record).map(free).sum::<usize>() * class.leaves
+            let hint = self.hint_with_free(&record);
+            // Where slabs have no marks all are found.
+            let marked = self.marked(class, &record).filter(|number| Some(*number) != hint);
+            hint.into_iter().chain(marked).map(free).sum::<usize>() * class.leaves
         };
         let stacked = |(class, record): (Class, Record<'_, S::Word>)| {
-            if Self::STACKS { record.stack().len() * class.leaves } else { 0 }
+            if Self::ONE_THREAD { record.stack().len() * class.leaves } else { 0 }
         };
         self.classes().map(slots).sum::<usize>()
             + self.records().map(stacked).sum::<usize>()

@@ -17,21 +17,24 @@
 //! - **M2** A slab with a free slot is marked in its class's summaries, or a call that is in transit
 //!   will see to it. (So a slab without free slots gets one in transit only.) Whoever is short of
 //!   memory raises PRESSURE and makes trees again of all marked slabs; from then on until PRESSURE is 0
-//!   again, whoever marks a slab or raises one makes a tree of it.
+//!   again, whoever marks a slab or raises one makes a tree of it. For one thread a slab with a free slot is marked
+//!   or the hint, and not both; marks are exact.
 //! - **M3** What rests on a class's stack is a held slot or, of a class without slabs, a held block of the
 //!   tree that is aligned as slots are, or, while the stack is being emptied, what was one: it is emptied before a slab
 //!   of the class is made a tree. What was taken from it and is above its top is held, and of the class
 //!   still: a stack forgets a block that is freed elsewhere or resized.
 //! - **M4** A room is an allocated block of the tree, and its holder's are as many leaves of it, from the
 //!   first on, as the room says. Whatever frees or resizes a block of the tree asks for its room before.
+//! - **M5** For one thread the hint is a slab of the class, or none: it is none from when a tree is made of it.
 //!
-//! Hints, and the counts of demand and of kept slabs, may be wrong; only time is lost then.
+//! The hints of several threads, and the counts of demand and of kept slabs, may be wrong; only time is lost then.
 
 mod give;
 mod inspect;
 #[cfg(all(test, loom))]
 mod loom_models;
 mod names;
+mod one_thread;
 mod room;
 mod settle;
 mod shape;
@@ -95,8 +98,12 @@ impl<'t, W: Word> Record<'t, W> {
         self.at(record::WHOLE) & !SlabKind::all_slots::<W>()
     }
 
+    fn natural(class: Class) -> Order {
+        Order::new(class.natural).unwrap_or(Order::MAX)
+    }
+
     fn kind(&self, class: Class) -> SlabKind {
-        let natural = Order::new(class.natural).unwrap_or(Order::MAX);
+        let natural = Self::natural(class);
         let (tag, whole) = (self.tag(), self.at(record::WHOLE));
         SlabKind { natural, leaves: class.leaves, tag, slots: whole ^ tag }
     }
@@ -159,12 +166,18 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     const ALL_SLOTS: usize = SlabKind::all_slots::<S::Word>();
     const MOST_SLOTS: usize = SlabKind::most_slots::<S::Word>();
 
-    /// Whether freed blocks rest on stacks, which are for one thread.
-    const STACKS: bool = Shape::has_stacks::<S::Word, P>();
+    /// Whether one thread has the supply for itself: freed blocks rest on stacks then.
+    const ONE_THREAD: bool = Shape::has_one_thread::<S::Word, P>();
+
+    /// Whether a class has slabs.
+    #[inline(always)]
+    pub(crate) fn has_slabs(self, class: Class) -> bool {
+        class.index < self.shape.classes
+    }
 
     /// The record of a class that has slabs.
     fn slabs_of(self, class: Class) -> Option<Record<'t, S::Word>> {
-        if class.index < self.shape.classes { self.record(class) } else { None }
+        if self.has_slabs(class) { self.record(class) } else { None }
     }
 
     /// The first leaf of a slab.
@@ -178,7 +191,13 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     #[inline(always)]
     fn seat_of(first: usize, record: &Record<'t, S::Word>) -> (usize, u32) {
         let slot = Self::slot(first & record.at(record::WITHIN), record);
-        (Self::place(record, first >> (record.at(record::SHIFTS) >> record::HEIGHT)), slot)
+        (Self::place(record, first >> Self::slab_height(record)), slot)
+    }
+
+    /// `log2` of the leaves of a slab.
+    #[inline(always)]
+    fn slab_height(record: &Record<'t, S::Word>) -> usize {
+        record.at(record::SHIFTS) >> record::HEIGHT
     }
 
     /// The number of the slot so many leaves behind its slab's first; what is no slot's number if no
@@ -203,12 +222,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
 
     /// Has a lane take from a slab.
     fn aim(self, class: Class, record: &Record<'t, S::Word>, number: usize) {
-        let hint = self.hint(record, class, Self::lane());
-        let name = self.names.name(Self::first_leaf(class, number));
-        if let (Some(hint), Some(name)) = (hint, name) {
-            if Self::STACKS {
-                record.0[record::AIM].store(name);
-            }
+        if let Some(hint) = self.hint(record, class, Self::lane()) {
             hint.store(Self::place(record, number));
         }
     }
@@ -241,7 +255,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
 
     /// Whether a block of the class is on its stack.
     fn rests(self, record: &Record<'t, S::Word>, first: usize) -> bool {
-        Self::STACKS && self.names.name(first).is_some_and(|name| record.stack().has(name))
+        Self::ONE_THREAD && self.names.name(first).is_some_and(|name| record.stack().has(name))
     }
 
     /// Whether anybody is short of memory.
@@ -260,7 +274,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         self.records().take(self.shape.classes as usize)
     }
 
-    /// The slabs of a class with a free slot, the lowest first: their numbers.
+    /// The slabs of a class that are marked as having a free slot, the lowest first: their numbers.
     fn marked(self, class: Class, record: &Record<'t, S::Word>) -> impl Iterator<Item = usize> {
         let (kind, marks, mut from) = (record.kind(class), record.at(record::MARKS), 0);
         core::iter::from_fn(move || {

@@ -22,10 +22,9 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         })
     }
 
-    /// Frees the blocks of a class that rest on its stack: in their slabs, or, where memory is so short that
-    /// a slab is made a tree at the first of them, there.
+    /// Frees the blocks of a class that rest on its stack.
     pub(super) fn unstack(self, class: Class, record: &Record<'t, S::Word>) {
-        if !Self::STACKS {
+        if !Self::ONE_THREAD {
             return;
         }
         while let Some(name) = record.stack().pop() {
@@ -52,9 +51,11 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// As [`Self::settle`], where nothing rests on a stack.
     fn open_marked(self) {
         for (class, record) in self.classes() {
-            for number in self.marked(class, &record) {
+            for number in
+                self.hint_with_free(&record).into_iter().chain(self.marked(class, &record))
+            {
                 // Another call may be at it.
-                self.tree.open_slab(&record.kind(class), number);
+                self.open(class, &record, number);
             }
             record.0[record::COUNTS].store(0);
         }
@@ -68,7 +69,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         for slab in orders.flat_map(|natural| self.tree.slabs(natural)) {
             let class = Self::class_of(&slab);
             if let Some(record) = self.slabs_of(class) {
-                self.tree.open_slab(&record.kind(class), slab.number);
+                self.open(class, &record, slab.number);
             }
         }
         self.open_marked();

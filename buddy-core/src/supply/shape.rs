@@ -33,7 +33,8 @@ pub(super) mod record {
     /// Requests that found no slab, up to where one is raised, and [`KEPT`] for each slab that is kept with
     /// all slots free.
     pub(in crate::supply) const COUNTS: usize = 6;
-    /// With one lane: the metadata index of the slab that it takes from, or 0.
+    /// With one lane: the metadata index of the slab that it takes from; of none 0, or for one thread the
+    /// largest value of a word.
     pub(in crate::supply) const HINT: usize = 7;
     /// For one thread: the name of the first slot of that slab.
     pub(in crate::supply) const AIM: usize = 8;
@@ -80,11 +81,11 @@ impl Shape {
         Self { classes: 0, records: 0, pressure: 0, first_record: u32::MAX };
 
     /// The words to spend on the slabs of a tree of `tree_words` words over `leaves` leaves: what both
-    /// together may take is 4.29 bits a leaf, which leaves nothing for those of small trees; half a bit more
+    /// together may take is 4.3 bits a leaf, which leaves nothing for those of small trees; half a bit more
     /// from 16 Ki leaves on up to 64 Ki, the metadata counted as leaves, too.
     pub(crate) const fn words_for<W: Word>(leaves: usize, tree_words: usize) -> usize {
         let is_medium = leaves >= 1 << 14 && leaves.saturating_add(leaves / 32) <= 1 << 16;
-        let hundredths = if is_medium { 479 } else { 429 };
+        let hundredths = if is_medium { 479 } else { 430 };
         let both = (leaves / 100).saturating_mul(hundredths) / W::BITS as usize;
         both.saturating_sub(tree_words)
     }
@@ -117,7 +118,7 @@ impl Shape {
             let Some(larger) = larger else { break };
             (shape, marks) = (larger, with_own);
         }
-        while Self::has_stacks::<S::Word, P>()
+        while Self::has_one_thread::<S::Word, P>()
             && is_at_most(Class::at(shape.records, P::PRECISION).natural, RESTING_BELOW_TOP)
         {
             let larger = Self { records: shape.records + 1, ..shape };
@@ -140,8 +141,8 @@ impl Shape {
         (needed <= words && behind <= end).then_some(placed)
     }
 
-    /// Whether freed blocks rest on stacks, which are for one thread.
-    pub(crate) const fn has_stacks<W: Word, P: Policy>() -> bool {
+    /// Whether one thread has the supply for itself.
+    pub(crate) const fn has_one_thread<W: Word, P: Policy>() -> bool {
         !W::SHARED && P::CPUS <= 1
     }
 
@@ -200,7 +201,7 @@ impl Shape {
 
     /// Whether blocks that grow have rooms: what is kept for them is not merged at once.
     const fn has_rooms<W: Word, P: Policy>() -> bool {
-        Self::has_stacks::<W, P>() && P::LAZY
+        Self::has_one_thread::<W, P>() && P::LAZY
     }
 
     /// Where the rooms begin, if there are any.
@@ -232,7 +233,8 @@ impl Shape {
                 word.store(value);
             }
         };
-        for index in (0..self.records).filter(|_| Self::has_stacks::<S::Word, P>()) {
+        for index in (0..self.records).filter(|_| Self::has_one_thread::<S::Word, P>()) {
+            put(index, record::HINT, max_value::<S::Word>());
             for field in record::STACK + 1..record::WORDS {
                 put(index, field, Stack::<S::Word>::NONE);
             }
@@ -240,9 +242,8 @@ impl Shape {
         if let Some(rooms) = self.rooms_in::<_, P>(words) {
             rooms.clear();
         }
-        // What has no slabs takes from, and gives to, one that has no slots.
+        // What has no slabs gives to one that is nowhere.
         for index in self.classes..self.records {
-            put(index, record::HINT, self.record::<P>(index) + record::WHOLE);
             put(index, record::BASE, max_value::<S::Word>() / 2);
         }
         for index in 0..self.classes {

@@ -37,19 +37,26 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     #[inline(always)]
     pub(crate) fn take(self, class: Class) -> Option<usize> {
         let record = self.record(class)?;
-        if Self::STACKS {
+        if Self::ONE_THREAD {
             if let Some(name) = record.stack().pop() {
                 return Some(name);
             }
         }
         let at = self.hint(&record, class, Self::lane())?.load();
-        let old = Self::take_from(self.words().get(at)?, record.tag())?;
-        let slot = old.trailing_zeros() as usize;
-        if Self::STACKS {
+        let word = self.words().get(at)?;
+        if Self::ONE_THREAD {
+            // A slab's (M5): above the bits of slots it has some that are set.
+            let old = word.load();
+            let slot = old.trailing_zeros() as usize;
+            if slot >= Self::MOST_SLOTS {
+                return None;
+            }
+            word.store(old & old.wrapping_sub(1));
             return Some(record.at(record::AIM).wrapping_add(slot * N::step(class.leaves)));
         }
+        let old = Self::take_from(word, record.tag())?;
         let first = Self::first_leaf(class, Self::number(&record, at));
-        self.names.name(first + slot * class.leaves)
+        self.names.name(first + old.trailing_zeros() as usize * class.leaves)
     }
 
     /// Whether a block of the class is so small that it is better moved than grown.
@@ -62,6 +69,9 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     #[inline(never)]
     pub(crate) fn take_marked(self, class: Class) -> Option<usize> {
         let record = self.slabs_of(class)?;
+        if Self::ONE_THREAD {
+            return self.take_found(class, &record);
+        }
         if P::CPUS <= 1 {
             return self.take_behind(class, &record, 0..usize::MAX);
         }
@@ -96,9 +106,6 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
                 if old == kind.tag | kind.slots {
                     let _ = record.0[record::COUNTS].update(|now| now.checked_sub(record::KEPT));
                 }
-                if Self::STACKS && old & old.wrapping_sub(1) == kind.tag {
-                    self.tree.withdraw_slab(&kind, marks, slab);
-                }
                 let slot = old.trailing_zeros() as usize;
                 return Some(Self::first_leaf(class, slab) + slot * class.leaves);
             }
@@ -118,8 +125,12 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     pub(super) fn raise_for(self, class: Class, record: &Record<'t, S::Word>) -> Option<Supplied> {
         let kind = record.kind(class);
         let (number, _transit) = self.tree.raise_slab(&kind)?;
-        self.aim(class, record, number);
-        self.mark(&kind, record, number);
+        if Self::ONE_THREAD {
+            self.begin(class, record, number);
+        } else {
+            self.aim(class, record, number);
+            self.mark(&kind, record, number);
+        }
         let first = Self::first_leaf(class, number);
         Some(Supplied { first, fresh: first..first + kind.leaves * kind.count() })
     }

@@ -108,6 +108,89 @@ fn words_that_cannot_tell_the_classes_apart_have_no_slabs() {
     assert_eq!(Shape::fitting(&tree, tree.own_words(), 3000).classes, 0);
 }
 
+/// Of one thread each slab with a free slot is marked, or the hint, and no other is marked.
+fn check_marks<W: Word>(supply: Supply<'_, Box<[W]>, Lazy>) {
+    for (class, record) in supply.classes() {
+        let natural = Order::new(class.natural).unwrap();
+        let marks = record.at(record::MARKS);
+        for slab in supply
+            .tree
+            .slabs(natural)
+            .filter(|slab| Supply::<Box<[W]>, Lazy>::class_of(slab) == class)
+        {
+            let is_hint =
+                record.at(record::HINT) == Supply::<Box<[W]>, Lazy>::place(&record, slab.number);
+            let is_marked = supply.tree.is_slab_marked(marks, slab.number);
+            let is_to_be = slab.free != 0 && !is_hint && supply.tree.has_marks(marks);
+            assert_eq!(is_marked, is_to_be, "{class:?} {slab:?}");
+        }
+        let own = |slab: &usize| {
+            let word = supply.words()[Supply::<Box<[W]>, Lazy>::place(&record, *slab)].load();
+            word & record.at(record::WHOLE) & Supply::<Box<[W]>, Lazy>::ALL_SLOTS != 0
+                && Supply::<Box<[W]>, Lazy>::is_own(word, record.tag())
+        };
+        assert!(supply.marked(class, &record).all(|slab| own(&slab)), "{class:?}");
+        let hint = record.at(record::HINT);
+        let is_none = hint == max_value::<W>();
+        assert!(
+            is_none || Supply::<Box<[W]>, Lazy>::is_own(supply.words()[hint].load(), record.tag())
+        );
+    }
+}
+
+fn marks_are_exact<W: Word>() {
+    with_supply::<W, Lazy>(|supply| {
+        let mut held: Vec<(usize, Class)> = Vec::new();
+        let mut random = 88_172_645_463_325_252_u64;
+        let mut next = move || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random as usize
+        };
+        for step in 0..60_000 {
+            // More and fewer blocks by turns.
+            let grows = step / 6000 % 2 == 0;
+            if held.is_empty() || next() % 8 < if grows { 5 } else { 3 } {
+                let class = Class::at((next() % 7) as u32, Lazy::PRECISION);
+                let taken = supply.take(class).or_else(|| supply.take_marked(class));
+                let taken = taken.or_else(|| {
+                    Some(supply.raise_for(class, &supply.record(class).unwrap())?.first)
+                });
+                held.extend(taken.map(|first| (first, class)));
+            } else {
+                let (first, class) = held.swap_remove(next() % held.len());
+                match next() % 500 {
+                    0 => {
+                        assert!(supply.detach(first, class));
+                        supply.tree.free_detached(first, class.leaves);
+                    }
+                    1 => {
+                        assert!(supply.give(first, class));
+                        supply.settle();
+                        assert_eq!(supply.resting(), 0);
+                    }
+                    _ => assert!(supply.give(first, class)),
+                }
+                assert!(!supply.give(first, class));
+            }
+            if step % 500 == 0 {
+                check_marks(supply);
+                let held: usize = held.iter().map(|(_, class)| class.leaves).sum();
+                assert_eq!(supply.tree.used() - supply.resting(), held);
+            }
+        }
+        held.drain(..).for_each(|(first, class)| assert!(supply.give(first, class)));
+        check_marks(supply);
+    });
+}
+
+#[test]
+fn for_one_thread_marks_are_exact() {
+    marks_are_exact::<Plain>();
+    marks_are_exact::<Plain32>();
+}
+
 #[test]
 fn a_slab_that_nobody_takes_from_goes_back_unless_a_few_are_kept() {
     with_supply::<Plain, Lazy>(|supply| {

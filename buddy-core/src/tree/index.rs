@@ -255,13 +255,6 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
     }
 
-    /// Makes a word that has nothing to offer not findable; the caller is in transit.
-    pub(super) fn withdraw_word(&self, level: Level, number: usize) {
-        if !level.words.is_top() {
-            self.withdraw(Place { level, number });
-        }
-    }
-
     fn withdraw(&self, place: Place) {
         let bits = <S::Word as Word>::BITS as usize;
         if <S::Word as Word>::SHARED {

@@ -34,6 +34,7 @@ mod extent;
 mod faults;
 mod geometry;
 mod index;
+mod marks;
 mod merge;
 mod node;
 mod order;

@@ -192,11 +192,6 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.publish_word(self.slab_level(kind, marks), number);
     }
 
-    /// Makes a slab not findable of which the only thread took the last free slot.
-    pub(crate) fn withdraw_slab(&self, kind: &SlabKind, marks: usize, number: usize) {
-        self.withdraw_word(self.slab_level(kind, marks), number);
-    }
-
     /// Makes a slab of a free block, if there is one without settling, in which the first slot is the
     /// caller's: its number. While the caller keeps the guard it counts as at it.
     pub(crate) fn raise_slab(&self, kind: &SlabKind) -> Option<(usize, Transit<'_, S::Word>)> {

@@ -1,0 +1,177 @@
+//! Marks: for one thread, which slabs of a kind a search finds.
+//!
+//! They lie where the summaries over the slabs' words would (`index.rs`), and are looked for as these; but they
+//! are changed by whoever knows better than the words whether a slab is to be found, and always exact.
+
+use super::Tree;
+use super::geometry::Span;
+use super::order::Order;
+use super::policy::Policy;
+use super::word::{Storage, Word, max_value};
+
+/// The word of a mark, its bit, and the word's number.
+struct Mark<'t, W> {
+    word: &'t W,
+    bit: usize,
+    number: usize,
+}
+
+impl<S: Storage, P: Policy> Tree<S, P> {
+    /// Whether slabs have marks.
+    pub(crate) fn has_marks(&self, marks: usize) -> bool {
+        marks != max_value::<S::Word>()
+    }
+
+    /// Marks a slab. As in all these, `marks` is [`Tree::slab_marks`]; without summaries there are no marks.
+    #[inline(always)]
+    pub(crate) fn set_mark(&self, natural: Order, marks: usize, slab: usize) {
+        if let Some(Mark { word, bit, number }) = self.mark_of(marks, slab) {
+            if word.set(bit) == 0 {
+                self.note_above(natural, marks, number, true);
+            }
+        }
+    }
+
+    /// Takes the mark from a slab, if it has one.
+    pub(crate) fn clear_mark(&self, natural: Order, marks: usize, slab: usize) {
+        if let Some(Mark { word, bit, number }) = self.mark_of(marks, slab) {
+            if word.clear(bit) == bit {
+                self.note_above(natural, marks, number, false);
+            }
+        }
+    }
+
+    /// Takes the mark from the lowest slab that has one: its number.
+    pub(crate) fn pop_mark(&self, natural: Order, marks: usize) -> Option<usize> {
+        let lowest = self.lowest_marks(natural, marks);
+        let number = self.first_set(lowest)?;
+        let word = self.word(lowest.at(number));
+        let old = word.load();
+        let slab = (number << S::Word::BITS.ilog2()) + old.trailing_zeros() as usize;
+        let now = old & old.wrapping_sub(1);
+        word.store(now);
+        if now == 0 {
+            self.note_above(natural, marks, number, false);
+        }
+        Some(slab)
+    }
+
+    #[inline(always)]
+    fn mark_of(&self, marks: usize, slab: usize) -> Option<Mark<'_, S::Word>> {
+        let (number, bit) = (slab >> S::Word::BITS.ilog2(), slab % S::Word::BITS as usize);
+        let at = marks.wrapping_add(number) & max_value::<S::Word>();
+        Some(Mark { word: self.words().get(at)?, bit: 1 << bit, number })
+    }
+
+    /// The words of marks.
+    fn lowest_marks(&self, natural: Order, marks: usize) -> Span {
+        let words = self.nodes(natural).summary::<S::Word>();
+        Span { start: marks.wrapping_add(words.low) & max_value::<S::Word>(), ..words }
+    }
+
+    /// A word of marks has some, or none, from now on: so it is noted in the words above.
+    #[inline(never)]
+    fn note_above(&self, natural: Order, marks: usize, mut number: usize, has_some: bool) {
+        let mut words = self.lowest_marks(natural, marks);
+        let bits = S::Word::BITS as usize;
+        while !words.is_top() {
+            words = words.summary::<S::Word>();
+            let (bit, word) = (1 << (number % bits), self.word(words.at(number / bits)));
+            let others = if has_some { word.set(bit) } else { word.clear(bit) & !bit };
+            if others != 0 {
+                break;
+            }
+            number /= bits;
+        }
+    }
+
+    /// The number of the first word that is not 0, of marks or words above them.
+    fn first_set(&self, words: Span) -> Option<usize> {
+        if words.is_top() {
+            return (words.low..=words.high)
+                .find(|number| self.word(words.at(*number)).load() != 0);
+        }
+        let above = words.summary::<S::Word>();
+        let number = self.first_set(above)?;
+        let bit = self.word(above.at(number)).load().trailing_zeros() as usize;
+        Some((number << S::Word::BITS.ilog2()) + bit)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::tree::{Lazy, Plain, Plain32};
+    use std::boxed::Box;
+    use std::collections::BTreeSet;
+    use std::vec::Vec;
+
+    /// A tree of that range, the marks of its slabs of single leaves, and where these are from.
+    fn with_marks<W: Word>(
+        range: core::ops::Range<usize>,
+        call: impl Fn(&Tree<Box<[W]>, Lazy>, usize),
+    ) {
+        let own = Tree::<Box<[W]>, Lazy>::metadata_words(range.clone());
+        let words: Vec<W> = (0..own + own / 8 + 8).map(|_| W::default()).collect();
+        let tree = Tree::new(words.into_boxed_slice(), range).unwrap();
+        let marks = tree.slab_marks(Order::MIN, own);
+        call(&tree, marks);
+        let behind = own + tree.slab_summary_words(Order::MIN);
+        assert!(tree.words()[own..behind].iter().all(|word| word.load() == 0), "marks are left");
+        assert!(tree.words()[behind..].iter().all(|word| word.load() == 0), "not marks");
+    }
+
+    fn check<W: Word>(range: core::ops::Range<usize>) {
+        with_marks::<W>(range.clone(), |tree, marks| {
+            let (low, high) = (range.start >> 5, (range.end - 1) >> 5);
+            let (low, high) = if W::BITS < 64 { (low * 2, high * 2) } else { (low, high) };
+            let mut marked = BTreeSet::new();
+            let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+            let mut next = || {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                random as usize
+            };
+            for round in 0..20_000 {
+                let slab = low + next() % (high - low + 1);
+                // Few at times, and many.
+                match next() % if round / 2000 % 2 == 0 { 3 } else { 6 } {
+                    0 => {
+                        tree.clear_mark(Order::MIN, marks, slab);
+                        marked.remove(&slab);
+                    }
+                    1 => assert_eq!(tree.pop_mark(Order::MIN, marks), marked.pop_first()),
+                    _ => {
+                        tree.set_mark(Order::MIN, marks, slab);
+                        marked.insert(slab);
+                    }
+                }
+                assert_eq!(tree.is_slab_marked(marks, slab), marked.contains(&slab));
+            }
+            while let Some(slab) = marked.pop_first() {
+                assert_eq!(tree.pop_mark(Order::MIN, marks), Some(slab));
+            }
+            assert_eq!(tree.pop_mark(Order::MIN, marks), None);
+        });
+    }
+
+    #[test]
+    fn the_lowest_slab_with_a_mark_is_found() {
+        for range in [0..1 << 12, 7..1 << 16, 1000..1 << 22, (1 << 20) - 40..(1 << 20) + 4000] {
+            check::<Plain>(range.clone());
+            check::<Plain32>(range);
+        }
+    }
+
+    #[test]
+    fn where_slabs_are_few_there_are_no_marks() {
+        with_marks::<Plain>(0..40, |tree, marks| {
+            assert!(!tree.has_marks(marks));
+            tree.set_mark(Order::MIN, marks, 0);
+            tree.clear_mark(Order::MIN, marks, 1);
+            assert!(!tree.is_slab_marked(marks, 0));
+        });
+    }
+}
