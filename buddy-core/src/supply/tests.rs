@@ -108,33 +108,24 @@ fn words_that_cannot_tell_the_classes_apart_have_no_slabs() {
     assert_eq!(Shape::fitting(&tree, tree.own_words(), 3000).classes, 0);
 }
 
-/// Of one thread each slab with a free slot is marked, or the hint, and no other is marked.
+/// Each slab with a free slot is marked, or the hint, and no other is marked.
 fn check_marks<W: Word>(supply: Supply<'_, Box<[W]>, Lazy>) {
+    type Of<'t, W> = Supply<'t, Box<[W]>, Lazy>;
     for (class, record) in supply.classes() {
-        let natural = Order::new(class.natural).unwrap();
-        let marks = record.at(record::MARKS);
-        for slab in supply
-            .tree
-            .slabs(natural)
-            .filter(|slab| Supply::<Box<[W]>, Lazy>::class_of(slab) == class)
-        {
-            let is_hint =
-                record.at(record::HINT) == Supply::<Box<[W]>, Lazy>::place(&record, slab.number);
-            let is_marked = supply.tree.is_slab_marked(marks, slab.number);
-            let is_to_be = slab.free != 0 && !is_hint && supply.tree.has_marks(marks);
-            assert_eq!(is_marked, is_to_be, "{class:?} {slab:?}");
+        let (hint, marks) = (record.at(record::HINT), record.at(record::MARKS));
+        let word = |number| supply.words()[Of::<W>::place(&record, number)].load();
+        let is_own = |number| Of::<W>::is_own(word(number), record.tag());
+        assert!(hint == max_value::<W>() || is_own(Of::<W>::number(&record, hint)), "{class:?}");
+        if !supply.tree.has_marks(marks) {
+            continue;
         }
-        let own = |slab: &usize| {
-            let word = supply.words()[Supply::<Box<[W]>, Lazy>::place(&record, *slab)].load();
-            word & record.at(record::WHOLE) & Supply::<Box<[W]>, Lazy>::ALL_SLOTS != 0
-                && Supply::<Box<[W]>, Lazy>::is_own(word, record.tag())
-        };
-        assert!(supply.marked(class, &record).all(|slab| own(&slab)), "{class:?}");
-        let hint = record.at(record::HINT);
-        let is_none = hint == max_value::<W>();
-        assert!(
-            is_none || Supply::<Box<[W]>, Lazy>::is_own(supply.words()[hint].load(), record.tag())
-        );
+        let all = supply.tree.range();
+        let shift = class.natural + Tree::<Box<[W]>, Lazy>::SLAB_HEIGHT;
+        for number in all.start >> shift..=(all.end - 1) >> shift {
+            let has_free = is_own(number) && word(number) & Of::<W>::ALL_SLOTS != 0;
+            let is_to_be = has_free && Of::<W>::place(&record, number) != hint;
+            assert_eq!(supply.tree.is_slab_marked(marks, number), is_to_be, "{class:?} {number}");
+        }
     }
 }
 
@@ -148,24 +139,26 @@ fn marks_are_exact<W: Word>() {
             random ^= random << 17;
             random as usize
         };
-        for step in 0..60_000 {
+        for step in 0..90_000 {
             // More and fewer blocks by turns.
-            let grows = step / 6000 % 2 == 0;
+            let grows = step / 15_000 % 2 == 0;
             if held.is_empty() || next() % 8 < if grows { 5 } else { 3 } {
                 let class = Class::at((next() % 7) as u32, Lazy::PRECISION);
-                let taken = supply.take(class).or_else(|| supply.take_marked(class));
-                let taken = taken.or_else(|| {
-                    Some(supply.raise_for(class, &supply.record(class).unwrap())?.first)
-                });
+                let mut taken = supply.take(class).or_else(|| supply.take_marked(class));
+                if taken.is_none() || next() % 500 == 0 {
+                    held.extend(taken.map(|first| (first, class)));
+                    let record = supply.record(class).unwrap();
+                    taken = supply.raise_for(class, &record).map(|supplied| supplied.first);
+                }
                 held.extend(taken.map(|first| (first, class)));
             } else {
                 let (first, class) = held.swap_remove(next() % held.len());
-                match next() % 500 {
-                    0 => {
+                match next() % 5000 {
+                    0..50 => {
                         assert!(supply.detach(first, class));
                         supply.tree.free_detached(first, class.leaves);
                     }
-                    1 => {
+                    50 => {
                         assert!(supply.give(first, class));
                         supply.settle();
                         assert_eq!(supply.resting(), 0);
@@ -174,7 +167,7 @@ fn marks_are_exact<W: Word>() {
                 }
                 assert!(!supply.give(first, class));
             }
-            if step % 500 == 0 {
+            if step % 100 == 0 {
                 check_marks(supply);
                 let held: usize = held.iter().map(|(_, class)| class.leaves).sum();
                 assert_eq!(supply.tree.used() - supply.resting(), held);
