@@ -170,9 +170,12 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             return Ok(dangling(layout));
         }
         let (class, align) = (Self::class(layout), layout.align());
-        let taken = self.tree.as_ref().and_then(|tree| match align <= MIN_BLOCK {
-            true => self.regions.pointer_to(self.take_new(tree, class, align)?),
-            false => self.take_at(tree, class, align),
+        let taken = self.tree.as_ref().and_then(|tree| {
+            if align <= MIN_BLOCK {
+                self.regions.pointer_to(self.take_new(tree, class, align)?)
+            } else {
+                self.take_at(tree, class, align)
+            }
         });
         match taken {
             Some(start) => Ok(NonNull::slice_from_raw_parts(start, class.leaves * MIN_BLOCK)),

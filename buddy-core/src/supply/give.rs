@@ -68,8 +68,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         let now = old | 1 << number;
         // The first slot to be free, or the last; of the slab that is taken from both are as others (M2).
         if (old & Self::ALL_SLOTS == 0 || now == whole) && record.at(record::HINT) != at {
-            let is_done =
-                Self::give_edge(self.tree, self.shape, self.names, Record(record.0), at, now);
+            let is_done = Self::give_edge(self.tree, self.shape, self.names, *record, at, now);
             return is_done.then_some(());
         }
         word.store(now);
@@ -202,7 +201,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Keeps for later a slab of which all slots are free, and from which no lane takes, if there are not too
     /// many: whether it does. Others go back to the tree.
     pub(super) fn keep(self, record: &Record<'t, S::Word>) -> bool {
-        let most = self.tree.free_leaves() / FREE_FOR_KEPT >> Self::slab_height(record);
+        let most = (self.tree.free_leaves() / FREE_FOR_KEPT) >> Self::slab_height(record);
         let kept = record.0[record::COUNTS]
             .update(|now| (now / record::KEPT < most).then_some(now + record::KEPT));
         kept.is_ok()

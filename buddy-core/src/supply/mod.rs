@@ -80,6 +80,14 @@ struct Seat<'t, S: Storage> {
 /// What is known of a class of slabs.
 struct Record<'t, W>(&'t [W; record::WORDS]);
 
+impl<W> Clone for Record<'_, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<W> Copy for Record<'_, W> {}
+
 impl<'t, W: Word> Record<'t, W> {
     #[inline(always)]
     fn at(&self, field: usize) -> usize {

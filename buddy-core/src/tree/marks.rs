@@ -18,7 +18,7 @@ struct Mark<'t, W> {
 
 impl<S: Storage, P: Policy> Tree<S, P> {
     /// Whether slabs have marks.
-    pub(crate) fn has_marks(&self, marks: usize) -> bool {
+    pub(crate) const fn has_marks(marks: usize) -> bool {
         marks != max_value::<S::Word>()
     }
 
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn where_slabs_are_few_there_are_no_marks() {
         with_marks::<Plain>(0..40, |tree, marks| {
-            assert!(!tree.has_marks(marks));
+            assert!(!Tree::<Box<[Plain]>, Lazy>::has_marks(marks));
             tree.set_mark(Order::MIN, marks, 0);
             tree.clear_mark(Order::MIN, marks, 1);
             assert!(!tree.is_slab_marked(marks, 0));
