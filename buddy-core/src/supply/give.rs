@@ -41,13 +41,13 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
             return false;
         };
         if !Self::ONE_THREAD {
-            return first().is_some_and(|first| self.give_shared(first, class, &record).is_some());
+            return first().is_some_and(|first| self.give_shared(first, class, record).is_some());
         }
         let stack = record.stack();
         stack.put_back_last(name)
             || match stack.put_back(name) {
                 Some(false) => {
-                    first().is_some_and(|first| self.give_unknown(name, first, &record).is_some())
+                    first().is_some_and(|first| self.give_unknown(name, first, record).is_some())
                 }
                 is_back => is_back.is_some(),
             }
@@ -55,7 +55,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
 
     /// As [`Self::give_plain`], of a block that is not known to the stack.
     #[inline(always)]
-    fn give_unknown(self, name: usize, first: usize, record: &Record<'t, S::Word>) -> Option<()> {
+    fn give_unknown(self, name: usize, first: usize, record: Record<'t, S::Word>) -> Option<()> {
         let (at, number) = Self::seat_of(first, record);
         let word = self.words().get(at).filter(|_| number < S::Word::BITS)?;
         let (whole, old) = (record.at(record::WHOLE), word.load());
@@ -68,7 +68,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         let now = old | 1 << number;
         // The first slot to be free, or the last; of the slab that is taken from both are as others (M2).
         if (old & Self::ALL_SLOTS == 0 || now == whole) && record.at(record::HINT) != at {
-            let is_done = Self::give_edge(self.tree, self.shape, self.names, *record, at, now);
+            let is_done = Self::give_edge(self.tree, self.shape, self.names, record, at, now);
             return is_done.then_some(());
         }
         word.store(now);
@@ -77,7 +77,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
 
     /// As [`Self::give_plain`], where there are no stacks.
     #[inline(always)]
-    fn give_shared(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> Option<()> {
+    fn give_shared(self, first: usize, class: Class, record: Record<'t, S::Word>) -> Option<()> {
         let (at, number) = Self::seat_of(first, record);
         let word = self.words().get(at).filter(|_| number < S::Word::BITS)?;
         let whole = record.at(record::WHOLE);
@@ -107,7 +107,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
 
     /// Whether a slab is marked as having a free slot; not, if its class has no marks.
     #[inline(always)]
-    fn is_marked(self, record: &Record<'t, S::Word>, slab: usize) -> bool {
+    fn is_marked(self, record: Record<'t, S::Word>, slab: usize) -> bool {
         self.tree.is_slab_marked(record.at(record::MARKS), slab)
     }
 
@@ -122,7 +122,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         };
         let name = self.names.name(first).filter(|_| Self::ONE_THREAD);
         let is_back = name.map_or(Some(false), |name| record.stack().put_back(name));
-        is_back.is_some_and(|is_back| is_back || self.free(first, class, &record, true))
+        is_back.is_some_and(|is_back| is_back || self.free(first, class, record, true))
     }
 
     /// Frees a block that does not rest: a slot in its slab; others may rest from now on, or are freed in the
@@ -131,7 +131,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         self,
         first: usize,
         class: Class,
-        record: &Record<'t, S::Word>,
+        record: Record<'t, S::Word>,
         may_rest: bool,
     ) -> bool {
         let tag = record.tag();
@@ -150,7 +150,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
 
     /// Puts a block of the tree on its class's stack, if it is held and has room there, and the class has no
     /// slabs; says whether it did.
-    fn rest(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> bool {
+    fn rest(self, first: usize, class: Class, record: Record<'t, S::Word>) -> bool {
         // Aligned as slots are, side by side.
         let is_aligned = first.trailing_zeros() >= class.leaves.trailing_zeros();
         Self::ONE_THREAD
@@ -166,7 +166,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     fn free_slot(
         self,
         class: Class,
-        record: &Record<'t, S::Word>,
+        record: Record<'t, S::Word>,
         seat: &Seat<'t, S>,
     ) -> Result<(), usize> {
         // Before the first of its slots is free (M2).
@@ -181,7 +181,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     }
 
     /// The first slot of a slab was freed, or another; its word was `old` before.
-    fn note_freed(self, class: Class, record: &Record<'t, S::Word>, slab: usize, old: usize) {
+    fn note_freed(self, class: Class, record: Record<'t, S::Word>, slab: usize, old: usize) {
         let (kind, at) = (record.kind(class), Self::place(record, slab));
         let is_hint = self.is_hint(class, record, at);
         if !Self::ONE_THREAD {
@@ -200,7 +200,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
 
     /// Keeps for later a slab of which all slots are free, and from which no lane takes, if there are not too
     /// many: whether it does. Others go back to the tree.
-    pub(super) fn keep(self, record: &Record<'t, S::Word>) -> bool {
+    pub(super) fn keep(self, record: Record<'t, S::Word>) -> bool {
         let most = (self.tree.free_leaves() / FREE_FOR_KEPT) >> Self::slab_height(record);
         let kept = record.0[record::COUNTS]
             .update(|now| (now / record::KEPT < most).then_some(now + record::KEPT));
@@ -213,7 +213,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         let class = Class::at(class, P::PRECISION);
         if let Some(record) = self.record(class) {
             let _transit = self.tree.transit();
-            self.mark(&record.kind(class), &record, slab);
+            self.mark(&record.kind(class), record, slab);
         }
     }
 }

@@ -32,7 +32,7 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
         (number < record.kind(class).count()).then(|| Tenure {
             class,
             first,
-            is_free: slab.free >> number & 1 == 1 || self.rests(&record, first),
+            is_free: slab.free >> number & 1 == 1 || self.rests(record, first),
         })
     }
 
@@ -51,7 +51,7 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
     fn block_rests(self, first: usize, leaves: usize) -> bool {
         let class = Class::of(leaves, P::PRECISION);
         let record = class.and_then(|class| self.record(class));
-        record.is_some_and(|record| self.rests(&record, first))
+        record.is_some_and(|record| self.rests(record, first))
     }
 
     /// How many leaves the allocated block at `first` has. O(orders).
@@ -83,10 +83,10 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
     /// Where a block of the class is known that is allocated at `first`; `None` if none is.
     pub(crate) fn find(self, first: usize, class: Class) -> Option<Place> {
         if let Some(record) = self.record(class) {
-            if self.rests(&record, first) {
+            if self.rests(record, first) {
                 return None;
             }
-            if let Some(Seat { word, slot, .. }) = self.seat(first, class, &record) {
+            if let Some(Seat { word, slot, .. }) = self.seat(first, class, record) {
                 let word = word.load();
                 if Self::is_own(word, record.tag()) {
                     return (word >> slot & 1 == 0).then_some(Place::Slab);
@@ -105,9 +105,9 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
         for _ in 0..=P::PATIENCE {
             let Some(Place::Slab) = self.find(first, class) else { break };
             let Some(record) = self.slabs_of(class) else { break };
-            self.unstack(class, &record);
+            self.unstack(class, record);
             let number = first >> (class.natural + Tree::<S, P>::SLAB_HEIGHT);
-            if self.open(class, &record, number) {
+            if self.open(class, record, number) {
                 break;
             }
             // Another call is at it.
@@ -147,14 +147,14 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
     /// O(classes + slabs that have some).
     pub(crate) fn resting(self) -> usize {
         let slots = |(class, record): (Class, Record<'_, S::Word>)| {
-            let place = |number| self.words().get(Self::place(&record, number));
+            let place = |number| self.words().get(Self::place(record, number));
             let free = |number| {
                 (place(number).map_or(0, Word::load) & record.kind(class).slots).count_ones()
                     as usize
             };
-            let hint = self.hint_with_free(&record);
+            let hint = self.hint_with_free(record);
             // Where slabs have no marks all are found.
-            let marked = self.marked(class, &record).filter(|number| Some(*number) != hint);
+            let marked = self.marked(class, record).filter(|number| Some(*number) != hint);
             hint.into_iter().chain(marked).map(free).sum::<usize>() * class.leaves
         };
         let stacked = |(class, record): (Class, Record<'_, S::Word>)| {

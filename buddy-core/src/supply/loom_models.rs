@@ -52,7 +52,7 @@ impl Model {
     fn take(&self) -> Option<usize> {
         let (supply, class) = (self.supply(), Self::class());
         let taken = supply.take(class).or_else(|| supply.take_marked(class));
-        let taken = taken.or_else(|| Some(supply.raise_for(class, &supply.record(class)?)?.first));
+        let taken = taken.or_else(|| Some(supply.raise_for(class, supply.record(class)?)?.first));
         taken.map(|leaf| self.hold(leaf))
     }
 

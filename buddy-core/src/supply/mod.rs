@@ -90,19 +90,19 @@ impl<W> Copy for Record<'_, W> {}
 
 impl<'t, W: Word> Record<'t, W> {
     #[inline(always)]
-    fn at(&self, field: usize) -> usize {
+    fn at(self, field: usize) -> usize {
         self.0[field].load()
     }
 
     /// The blocks that were freed last.
     #[inline(always)]
-    fn stack(&self) -> Stack<'t, W> {
+    fn stack(self) -> Stack<'t, W> {
         Stack(&self.0[record::STACK..])
     }
 
     /// The word of a slab without free slots.
     #[inline(always)]
-    fn tag(&self) -> usize {
+    fn tag(self) -> usize {
         self.at(record::WHOLE) & !SlabKind::all_slots::<W>()
     }
 
@@ -110,7 +110,7 @@ impl<'t, W: Word> Record<'t, W> {
         Order::new(class.natural).unwrap_or(Order::MAX)
     }
 
-    fn kind(&self, class: Class) -> SlabKind {
+    fn kind(self, class: Class) -> SlabKind {
         let natural = Self::natural(class);
         let (tag, whole) = (self.tag(), self.at(record::WHOLE));
         SlabKind { natural, leaves: class.leaves, tag, slots: whole ^ tag }
@@ -150,7 +150,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
 
     /// The place of the slab that the lane takes slots of a class from: the metadata index of its word.
     #[inline(always)]
-    fn hint(self, record: &Record<'t, S::Word>, class: Class, lane: usize) -> Option<&'t S::Word> {
+    fn hint(self, record: Record<'t, S::Word>, class: Class, lane: usize) -> Option<&'t S::Word> {
         if P::CPUS <= 1 {
             Some(&record.0[record::HINT])
         } else {
@@ -160,13 +160,13 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
 
     /// The number of the slab with its word at that metadata index.
     #[inline(always)]
-    fn number(record: &Record<'t, S::Word>, at: usize) -> usize {
+    fn number(record: Record<'t, S::Word>, at: usize) -> usize {
         at.wrapping_sub(record.at(record::BASE)) & max_value::<S::Word>()
     }
 
     /// The metadata index of the word of a slab.
     #[inline(always)]
-    fn place(record: &Record<'_, S::Word>, number: usize) -> usize {
+    fn place(record: Record<'_, S::Word>, number: usize) -> usize {
         record.at(record::BASE).wrapping_add(number) & max_value::<S::Word>()
     }
 
@@ -197,14 +197,14 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Where the bit of the slot that begins at `first` is: the metadata index of its slab's word, and its
     /// number; what is no slot's number if no slot begins there.
     #[inline(always)]
-    fn seat_of(first: usize, record: &Record<'t, S::Word>) -> (usize, u32) {
+    fn seat_of(first: usize, record: Record<'t, S::Word>) -> (usize, u32) {
         let slot = Self::slot(first & record.at(record::WITHIN), record);
         (Self::place(record, first >> Self::slab_height(record)), slot)
     }
 
     /// `log2` of the leaves of a slab.
     #[inline(always)]
-    fn slab_height(record: &Record<'t, S::Word>) -> usize {
+    fn slab_height(record: Record<'t, S::Word>) -> usize {
         record.at(record::SHIFTS) >> record::HEIGHT
     }
 
@@ -214,7 +214,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Exact division by multiplication with the inverse of the odd part: T. Granlund and
     /// P. L. Montgomery, "Division by Invariant Integers using Multiplication", PLDI 1994, section 9.
     #[inline(always)]
-    fn slot(within: usize, record: &Record<'t, S::Word>) -> u32 {
+    fn slot(within: usize, record: Record<'t, S::Word>) -> u32 {
         let odd = (within as u32).wrapping_mul(record.at(record::INVERSE) as u32);
         odd.rotate_right(record.at(record::SHIFTS) as u32)
     }
@@ -223,20 +223,20 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
 /// What is known of slabs, and by whom.
 impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Whether a lane takes from the slab with its word there.
-    fn is_hint(self, class: Class, record: &Record<'t, S::Word>, at: usize) -> bool {
+    fn is_hint(self, class: Class, record: Record<'t, S::Word>, at: usize) -> bool {
         let mut hints = (0..Shape::lanes::<P>()).filter_map(|lane| self.hint(record, class, lane));
         hints.any(|hint| hint.load() == at)
     }
 
     /// Has a lane take from a slab.
-    fn aim(self, class: Class, record: &Record<'t, S::Word>, number: usize) {
+    fn aim(self, class: Class, record: Record<'t, S::Word>, number: usize) {
         if let Some(hint) = self.hint(record, class, Self::lane()) {
             hint.store(Self::place(record, number));
         }
     }
 
     /// Makes a slab findable that has a free slot; the caller is in transit (M2).
-    fn mark(self, kind: &SlabKind, record: &Record<'_, S::Word>, number: usize) {
+    fn mark(self, kind: &SlabKind, record: Record<'_, S::Word>, number: usize) {
         self.tree.publish_slab(kind, record.at(record::MARKS), number);
         // Whoever is short of memory may have looked before. Read by a change: whoever raises PRESSURE
         // after it sees the mark.
@@ -247,7 +247,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     }
 
     /// The seat of the block of the class at `first`; `None` if a slot of the class would not begin there.
-    fn seat(self, first: usize, class: Class, record: &Record<'t, S::Word>) -> Option<Seat<'t, S>> {
+    fn seat(self, first: usize, class: Class, record: Record<'t, S::Word>) -> Option<Seat<'t, S>> {
         let (at, number) = Self::seat_of(first, record);
         // Behind the last slot blocks are the tree's, those of the class, too.
         let is_slot = number < S::Word::BITS && record.kind(class).slots >> number & 1 == 1;
@@ -262,7 +262,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     }
 
     /// Whether a block of the class is on its stack.
-    fn rests(self, record: &Record<'t, S::Word>, first: usize) -> bool {
+    fn rests(self, record: Record<'t, S::Word>, first: usize) -> bool {
         Self::ONE_THREAD && self.names.name(first).is_some_and(|name| record.stack().has(name))
     }
 
@@ -283,7 +283,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     }
 
     /// The slabs of a class that are marked as having a free slot, the lowest first: their numbers.
-    fn marked(self, class: Class, record: &Record<'t, S::Word>) -> impl Iterator<Item = usize> {
+    fn marked(self, class: Class, record: Record<'t, S::Word>) -> impl Iterator<Item = usize> {
         let (kind, marks, mut from) = (record.kind(class), record.at(record::MARKS), 0);
         core::iter::from_fn(move || {
             let number = self.tree.find_every_slab(&kind, marks, from)?;

@@ -6,7 +6,7 @@ use crate::tree::{Order, Policy, Storage, Tree, Word, max_value};
 
 impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Takes a slot of the lowest slab that is marked; it is the hint from now on. Its first leaf.
-    pub(super) fn take_found(self, class: Class, record: &Record<'t, S::Word>) -> Option<usize> {
+    pub(super) fn take_found(self, class: Class, record: Record<'t, S::Word>) -> Option<usize> {
         let (natural, marks) = (Record::<S::Word>::natural(class), record.at(record::MARKS));
         let slab = if Tree::<S, P>::has_marks(marks) {
             self.tree.pop_mark(natural, marks)?
@@ -25,7 +25,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     }
 
     /// A slab that is not marked is the hint from now on.
-    pub(super) fn begin(self, class: Class, record: &Record<'t, S::Word>, slab: usize) {
+    pub(super) fn begin(self, class: Class, record: Record<'t, S::Word>, slab: usize) {
         let old = record.at(record::HINT);
         if self.has_free(old) {
             self.set_mark(record, Self::number(record, old));
@@ -56,27 +56,27 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     ) -> bool {
         let supply = Self::new(tree, shape, names);
         let is_whole = now == record.at(record::WHOLE);
-        if is_whole && !supply.keep(&record) {
+        if is_whole && !supply.keep(record) {
             return false;
         }
         if let Some(word) = supply.words().get(at) {
             word.store(now);
         }
         if !is_whole {
-            supply.set_mark(&record, Self::number(&record, at));
+            supply.set_mark(record, Self::number(record, at));
         }
         true
     }
 
     /// Marks a slab that has a free slot, and is not the hint.
-    pub(super) fn set_mark(self, record: &Record<'t, S::Word>, slab: usize) {
+    pub(super) fn set_mark(self, record: Record<'t, S::Word>, slab: usize) {
         let natural = Self::slab_height(record) as u32 - Tree::<S, P>::SLAB_HEIGHT;
         let natural = Order::new(natural).unwrap_or(Order::MAX);
         self.tree.set_mark(natural, record.at(record::MARKS), slab);
     }
 
     /// Makes a tree of a slab, which nobody finds any more; says whether it was one.
-    pub(super) fn open(self, class: Class, record: &Record<'t, S::Word>, slab: usize) -> bool {
+    pub(super) fn open(self, class: Class, record: Record<'t, S::Word>, slab: usize) -> bool {
         let (natural, marks) = (Record::<S::Word>::natural(class), record.at(record::MARKS));
         if Self::ONE_THREAD {
             self.tree.clear_mark(natural, marks, slab);
@@ -88,7 +88,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     }
 
     /// The hint, if it has a free slot.
-    pub(super) fn hint_with_free(self, record: &Record<'t, S::Word>) -> Option<usize> {
+    pub(super) fn hint_with_free(self, record: Record<'t, S::Word>) -> Option<usize> {
         let at = record.at(record::HINT);
         (Self::ONE_THREAD && self.has_free(at)).then(|| Self::number(record, at))
     }

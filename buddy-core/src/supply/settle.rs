@@ -23,7 +23,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     }
 
     /// Frees the blocks of a class that rest on its stack.
-    pub(super) fn unstack(self, class: Class, record: &Record<'t, S::Word>) {
+    pub(super) fn unstack(self, class: Class, record: Record<'t, S::Word>) {
         if !Self::ONE_THREAD {
             return;
         }
@@ -39,7 +39,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Frees all blocks that rest on stacks, and what is behind blocks that have rooms.
     fn unstack_all(self) {
         self.close_rooms();
-        self.records().for_each(|(class, record)| self.unstack(class, &record));
+        self.records().for_each(|(class, record)| self.unstack(class, record));
     }
 
     /// Makes trees again of all slabs with a free slot. O(classes), and O(slots * orders) for each.
@@ -51,11 +51,10 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// As [`Self::settle`], where nothing rests on a stack.
     fn open_marked(self) {
         for (class, record) in self.classes() {
-            for number in
-                self.hint_with_free(&record).into_iter().chain(self.marked(class, &record))
+            for number in self.hint_with_free(record).into_iter().chain(self.marked(class, record))
             {
                 // Another call may be at it.
-                self.open(class, &record, number);
+                self.open(class, record, number);
             }
             record.0[record::COUNTS].store(0);
         }
@@ -69,7 +68,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         for slab in orders.flat_map(|natural| self.tree.slabs(natural)) {
             let class = Self::class_of(&slab);
             if let Some(record) = self.slabs_of(class) {
-                self.open(class, &record, slab.number);
+                self.open(class, record, slab.number);
             }
         }
         self.open_marked();

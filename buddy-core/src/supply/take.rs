@@ -42,7 +42,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
                 return Some(name);
             }
         }
-        let at = self.hint(&record, class, Self::lane())?.load();
+        let at = self.hint(record, class, Self::lane())?.load();
         let word = self.words().get(at)?;
         if Self::ONE_THREAD {
             // A slab's (M5): above the bits of slots it has some that are set.
@@ -55,7 +55,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
             return Some(record.at(record::AIM).wrapping_add(slot * N::step(class.leaves)));
         }
         let old = Self::take_from(word, record.tag())?;
-        let first = Self::first_leaf(class, Self::number(&record, at));
+        let first = Self::first_leaf(class, Self::number(record, at));
         self.names.name(first + old.trailing_zeros() as usize * class.leaves)
     }
 
@@ -70,27 +70,27 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     pub(crate) fn take_marked(self, class: Class) -> Option<usize> {
         let record = self.slabs_of(class)?;
         if Self::ONE_THREAD {
-            return self.take_found(class, &record);
+            return self.take_found(class, record);
         }
         if P::CPUS <= 1 {
-            return self.take_behind(class, &record, 0..usize::MAX);
+            return self.take_behind(class, record, 0..usize::MAX);
         }
         let own = self.tree.own();
         let shift = class.natural + Tree::<S, P>::SLAB_HEIGHT;
-        self.take_behind(class, &record, own.start >> shift..own.end.div_ceil(1 << shift))
+        self.take_behind(class, record, own.start >> shift..own.end.div_ceil(1 << shift))
     }
 
     /// With several CPUs: takes a block of the class from any slab at all.
     pub(crate) fn take_others(self, class: Class) -> Option<usize> {
         let record = self.slabs_of(class).filter(|_| P::CPUS > 1)?;
-        self.take_behind(class, &record, 0..usize::MAX)
+        self.take_behind(class, record, 0..usize::MAX)
     }
 
     /// Takes a slot of the first slab that has one, of those with these numbers.
     pub(super) fn take_behind(
         self,
         class: Class,
-        record: &Record<'t, S::Word>,
+        record: Record<'t, S::Word>,
         slabs: Range<usize>,
     ) -> Option<usize> {
         let (kind, marks) = (record.kind(class), record.at(record::MARKS));
@@ -116,13 +116,13 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// there is no block for one.
     pub(crate) fn raise(self, class: Class) -> Option<Supplied> {
         let record = self.slabs_of(class)?;
-        if !self.is_worth_a_slab(class, &record) || self.is_short() {
+        if !self.is_worth_a_slab(class, record) || self.is_short() {
             return None;
         }
-        self.raise_for(class, &record)
+        self.raise_for(class, record)
     }
 
-    pub(super) fn raise_for(self, class: Class, record: &Record<'t, S::Word>) -> Option<Supplied> {
+    pub(super) fn raise_for(self, class: Class, record: Record<'t, S::Word>) -> Option<Supplied> {
         let kind = record.kind(class);
         let (number, _transit) = self.tree.raise_slab(&kind)?;
         if Self::ONE_THREAD {
@@ -135,7 +135,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         Some(Supplied { first, fresh: first..first + kind.leaves * kind.count() })
     }
 
-    fn is_worth_a_slab(self, class: Class, record: &Record<'_, S::Word>) -> bool {
+    fn is_worth_a_slab(self, class: Class, record: Record<'_, S::Word>) -> bool {
         let (free, slab) = (self.tree.free_leaves(), Self::first_leaf(class, 1));
         if slab <= free / FREE_FOR_A_SLAB {
             return true;

@@ -57,7 +57,7 @@ fn class<P: Policy>(leaves: usize) -> Class {
 fn take<W: Word, P: Policy>(supply: Supply<'_, Box<[W]>, P>, class: Class) -> usize {
     let taken = supply.take(class).or_else(|| supply.take_marked(class));
     let record = supply.record(class).unwrap();
-    taken.or_else(|| Some(supply.raise_for(class, &record)?.first)).unwrap()
+    taken.or_else(|| Some(supply.raise_for(class, record)?.first)).unwrap()
 }
 
 /// Fills slabs of every class, frees all slots in another order, some twice and from inside.
@@ -113,9 +113,9 @@ fn check_marks<W: Word>(supply: Supply<'_, Box<[W]>, Lazy>) {
     type Of<'t, W> = Supply<'t, Box<[W]>, Lazy>;
     for (class, record) in supply.classes() {
         let (hint, marks) = (record.at(record::HINT), record.at(record::MARKS));
-        let word = |number| supply.words()[Of::<W>::place(&record, number)].load();
+        let word = |number| supply.words()[Of::<W>::place(record, number)].load();
         let is_own = |number| Of::<W>::is_own(word(number), record.tag());
-        assert!(hint == max_value::<W>() || is_own(Of::<W>::number(&record, hint)), "{class:?}");
+        assert!(hint == max_value::<W>() || is_own(Of::<W>::number(record, hint)), "{class:?}");
         if !Tree::<Box<[W]>, Lazy>::has_marks(marks) {
             continue;
         }
@@ -123,7 +123,7 @@ fn check_marks<W: Word>(supply: Supply<'_, Box<[W]>, Lazy>) {
         let shift = class.natural + Tree::<Box<[W]>, Lazy>::SLAB_HEIGHT;
         for number in all.start >> shift..=(all.end - 1) >> shift {
             let has_free = is_own(number) && word(number) & Of::<W>::ALL_SLOTS != 0;
-            let is_to_be = has_free && Of::<W>::place(&record, number) != hint;
+            let is_to_be = has_free && Of::<W>::place(record, number) != hint;
             assert_eq!(supply.tree.is_slab_marked(marks, number), is_to_be, "{class:?} {number}");
         }
     }
@@ -148,7 +148,7 @@ fn marks_are_exact<W: Word>() {
                 if taken.is_none() || next() % 500 == 0 {
                     held.extend(taken.map(|first| (first, class)));
                     let record = supply.record(class).unwrap();
-                    taken = supply.raise_for(class, &record).map(|supplied| supplied.first);
+                    taken = supply.raise_for(class, record).map(|supplied| supplied.first);
                 }
                 held.extend(taken.map(|first| (first, class)));
             } else {
@@ -212,7 +212,7 @@ fn the_lowest_slab_is_taken_from_next() {
         for slot in [slots[170], slots[70], slots[260]] {
             assert!(supply.give(slot, class));
         }
-        supply.unstack(class, &supply.record(class).unwrap());
+        supply.unstack(class, supply.record(class).unwrap());
         assert_eq!([take(supply, class), take(supply, class)], [slots[70], slots[170]]);
         slots.iter().filter(|slot| **slot != slots[260]).for_each(|slot| {
             assert!(supply.give(*slot, class));
@@ -390,7 +390,7 @@ fn lanes_take_from_slabs_of_their_own() {
         let own = supply.tree.own();
         assert!(own.contains(&mine) && own.end < supply.tree.range().end);
         let other = own.end >> kind.order::<Plain>().get()..usize::MAX;
-        assert_eq!(supply.take_behind(class, &record, other), None);
+        assert_eq!(supply.take_behind(class, record, other), None);
         let another = supply.take_others(class).unwrap();
         assert!(supply.give(another, class));
         assert!(supply.give(mine, class), "by whichever lane");
