@@ -109,9 +109,14 @@ fn two_threads_allocate_and_free() {
     threads(0..4, 2, 3, allocate_and_free::<Lazy>);
 }
 
+// Tests of their own, side by side: they take longest.
 #[test]
-fn three_threads_allocate_and_free() {
+fn three_threads_allocate_and_free_eagerly() {
     threads(0..2, 3, 1, |model: &Model<Eager>, _| allocate_and_free(model, 0));
+}
+
+#[test]
+fn three_threads_allocate_and_free_lazily() {
     threads(0..2, 3, 1, |model: &Model<Lazy>, _| allocate_and_free(model, 0));
 }
 

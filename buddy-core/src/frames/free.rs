@@ -15,8 +15,7 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     /// If no allocated block of one frame starts there; nothing has changed then.
     #[inline]
     pub fn free_one(&self, frame: Frame<FRAME_SIZE>) -> Result<(), FreeError> {
-        let pool = self.managed_pool(frame)?;
-        pool.give(frame.number(), 1).map_err(Self::free_error)
+        self.free_sized(frame, 1)
     }
 
     /// Frees the block that starts at a frame, and returns how many frames it had.
@@ -31,7 +30,19 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     ///
     /// # Errors
     /// If no allocated block of exactly that size starts there; nothing has changed then.
+    #[inline]
     pub fn free_sized(&self, first: Frame<FRAME_SIZE>, count: usize) -> Result<(), FreeError> {
+        let number = first.number();
+        let pool = self.highest_pool().filter(|pool| pool.tree().range().contains(&number));
+        if pool.is_some_and(|pool| pool.give_plain(number, count)) {
+            return Ok(());
+        }
+        self.free_other(first, count)
+    }
+
+    /// As [`Self::free_sized`], wherever the block is.
+    #[inline(never)]
+    fn free_other(&self, first: Frame<FRAME_SIZE>, count: usize) -> Result<(), FreeError> {
         self.managed_pool(first)?.give(first.number(), count).map_err(Self::free_error)
     }
 

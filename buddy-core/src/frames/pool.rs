@@ -77,8 +77,21 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
         self.supply().extent_at(frame)
     }
 
-    /// Takes a slot of a slab.
+    /// Takes a block of so many frames that is at hand.
     #[inline(always)]
+    pub(super) fn take_at_hand(&self, frames: usize) -> Option<usize> {
+        self.supply().take(Self::class(frames)?)
+    }
+
+    /// Frees the block of so many frames at a frame of the pool, if that needs no look at the tree; says whether
+    /// it did.
+    #[inline(always)]
+    pub(super) fn give_plain(&self, first: usize, frames: usize) -> bool {
+        let class = Self::class(frames);
+        class.is_some_and(|class| self.supply().give_plain(first, class, || Some(first)))
+    }
+
+    /// Takes a slot of a slab.
     fn take_supplied(&self, frames: usize) -> Option<usize> {
         let (supply, class) = (self.supply(), Self::class(frames)?);
         let taken = supply.take(class).or_else(|| supply.take_marked(class));

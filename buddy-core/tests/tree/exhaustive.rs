@@ -192,12 +192,23 @@ fn every_state_without_reserved_leaves_of_up_to_ten_leaves() {
     search::<Atomic, Lazy>(Calls::Blocks, &[0..7, straddling(6)]);
 }
 
-/// A few minutes: `cargo test --release -p buddy-core --test tree -- --ignored --nocapture`.
+// A few minutes: `ci/exhaustive.sh`. In parts, which are run side by side.
+
 #[test]
 #[ignore = "takes minutes"]
-fn every_state_of_larger_trees() {
+fn every_state_of_larger_eager_trees() {
     search::<Plain32, Eager>(Calls::All, &[0..8, 3..11, straddling(8)]);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn every_state_of_larger_lazy_trees_of_blocks() {
     search::<Plain, Lazy>(Calls::Blocks, &[0..8, 3..11]);
     search::<Plain32, Lazy>(Calls::Blocks, &[straddling(8)]);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn every_state_of_larger_lazy_trees() {
     search::<Plain32, Lazy>(Calls::All, &[3..9, straddling(7)]);
 }
