@@ -178,8 +178,8 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     /// [`AllocError::OutOfMemory`], [`AllocError::TooLarge`] above `MAX_ORDER`.
     #[inline]
     pub fn allocate(&self, order: Order) -> Result<Frame<FRAME_SIZE>, AllocError> {
-        let pool = self.highest_pool().filter(|_| order.get() <= MAX_ORDER);
-        match pool.and_then(|pool| pool.take_at_hand(order.leaves())) {
+        // Nothing is at hand that is larger than may be.
+        match self.highest_pool().and_then(|pool| pool.take_at_hand(order.leaves())) {
             Some(first) => Ok(Frame::new(first)),
             None => self.allocate_other(order),
         }

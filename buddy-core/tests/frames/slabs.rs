@@ -1,7 +1,7 @@
 //! Frames are slots of slabs, and nobody can tell.
 
 use buddy_core::frames::{
-    Bootstrap, Frame, Frames, FreeError, MemoryKind, MemoryRange, PhysicalAddress,
+    Bootstrap, Frame, Frames, FreeError, MemoryKind, MemoryRange, PhysicalAddress, Request,
 };
 use buddy_core::{Atomic, Atomic32, Kind, Lazy, Order, Plain, Plain32, Policy, Word};
 
@@ -177,5 +177,58 @@ fn exhaustion<W: Word, P: Policy>(frames: &Frames<'_, W, P>) {
         }
         assert_eq!(frames.allocate_many(Order::MIN, &mut pages), COUNT);
         frames.free_many(Order::MIN, &pages[..COUNT]).unwrap();
+    }
+}
+
+/// Whatever words lie where its slot's would be: of other slabs, too, that look the same.
+fn strangers<W: Word, P: Policy>() {
+    // 1 GiB, which has slabs of classes whose words have the same tags.
+    let count = 4 * COUNT;
+    let map = [MemoryRange::new((START as u64) << 12, (count as u64) << 12, MemoryKind::Usable)];
+    let bootstrap = Bootstrap::new(map);
+    let words = bootstrap.metadata_words::<W, P, 4096>().unwrap();
+    let mut words: Vec<W> = (0..words).map(|_| W::default()).collect();
+    let frames: Frames<'_, W, P> = bootstrap.build_in(&mut words).unwrap();
+    let counts = [1, 2, 10, 12];
+    for count in counts {
+        let held = [(); 100].map(|()| frames.allocate_exact(count).unwrap().number());
+        assert!(
+            W::BITS < 64 || count == 1 || held.contains(&(held[20] + count)),
+            "they are slots, side by side"
+        );
+    }
+    let used = frames.used_frames();
+    for number in (0..START).step_by(7).chain(START + count..START + 4 * count) {
+        let frame = Frame::new(number);
+        let refused = Err(FreeError::NotManaged { address: frame.address() });
+        assert!(counts.map(|count| frames.free_sized(frame, count)) == [refused; 4], "{frame:?}");
+    }
+    assert_eq!(frames.used_frames(), used);
+}
+
+#[test]
+fn a_frame_that_is_not_managed_is_no_slot() {
+    strangers::<Plain, Lazy>();
+    strangers::<Plain32, Lazy>();
+    strangers::<Atomic, FourCpus>();
+    strangers::<Atomic32, FourCpus>();
+}
+
+/// What rests in a low zone is not taken while a higher one has memory.
+#[test]
+fn what_rests_in_a_low_zone_is_left_there() {
+    let mib = 1 << 20;
+    let map = [1 << 30, 5 << 30].map(|start| MemoryRange::new(start, 64 * mib, MemoryKind::Usable));
+    let bootstrap = Bootstrap::new(map);
+    let words = bootstrap.metadata_words::<Plain, Lazy, 4096>().unwrap();
+    let mut words: Vec<Plain> = (0..words).map(|_| Plain::default()).collect();
+    let frames: Frames<'_, Plain> = bootstrap.build_in(&mut words).unwrap();
+    let low = PhysicalAddress::new(4 << 30);
+    for _ in 0..100 {
+        let frame = frames.allocate_within(&Request::frames(1).below(low)).unwrap();
+        assert!(frame.address() < low);
+        frames.free_one(frame).unwrap();
+        let other = frames.allocate_one().unwrap();
+        assert!(other.address() >= low);
     }
 }
