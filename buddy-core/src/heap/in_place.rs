@@ -133,8 +133,11 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if old.size() == 0 || new.size() == 0 {
             return Ok(None);
         }
-        if let Some(resized) = self.resize_in_room(ptr, old, new) {
-            return Ok(Some(resized));
+        if let Some(first) = self.regions.leaf_at(ptr) {
+            let (from, to) = (Self::class(old), Self::class(new));
+            if let Some(resized) = self.resize_in_room(ptr, first, from, to, new.align()) {
+                return Ok(Some(resized));
+            }
         }
         let found = self.look_up(ptr, old)?;
         self.resize_found(&found, ptr, old, new)
@@ -158,7 +161,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             unsafe { self.deallocate(ptr, old) }?;
             return Ok(dangling(new));
         }
-        if let Some(resized) = self.resize_in_room(ptr, old, new) {
+        // SAFETY: the caller does not use the block any more.
+        if let Some(resized) = unsafe { self.resize_at_hand(ptr, old, new) } {
             return Ok(resized);
         }
         let found = self.look_up(ptr, old)?;
@@ -186,6 +190,40 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         }
     }
 
+    /// Grows or shrinks the block at `ptr` in its room, or moves a small one to what is at hand.
+    ///
+    /// # Safety
+    /// As [`Self::grow`].
+    #[inline(always)]
+    unsafe fn resize_at_hand(
+        &self,
+        ptr: NonNull<u8>,
+        old: Layout,
+        new: Layout,
+    ) -> Option<NonNull<[u8]>> {
+        let (tree, first) = (self.tree.as_ref()?, self.regions.leaf_at(ptr)?);
+        let (supply, from, to) = (self.supply(tree), Self::class(old), Self::class(new));
+        if new.align() <= MIN_BLOCK && supply.is_moved_at_once(first, from, to) {
+            let name = self.name_at(ptr)?;
+            let start = self.start_named(supply.take(to)?)?;
+            let moved = self.regions.leaf_at(start)?;
+            if !supply.give_plain(name, from, || Some(first)) {
+                supply.give(moved, to);
+                return None;
+            }
+            let kept = old.size().min(new.size());
+            // SAFETY: two different blocks of this heap, which do not overlap (H2, H3) and have at least `kept`
+            // bytes each (H5) of memory that may be read and written (H1). The old one is free, but this is
+            // the only thread, and has not allocated since.
+            unsafe { start.copy_from_nonoverlapping(ptr, kept) };
+            if to.leaves > from.leaves {
+                supply.note_grown(first, moved);
+            }
+            return Some(NonNull::slice_from_raw_parts(start, to.leaves * MIN_BLOCK));
+        }
+        self.resize_in_room(ptr, first, from, to, new.align())
+    }
+
     /// The block for `layout` at `ptr`.
     #[inline]
     fn look_up(&self, ptr: NonNull<u8>, layout: Layout) -> Result<Found<'_, S, P>, FreeError> {
@@ -197,15 +235,21 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         Ok(Found { tree, first, place })
     }
 
-    /// Resizes the block at `ptr` that has a room, if that is large enough, and it is aligned.
+    /// Resizes the block at `ptr`, its first leaf being `first`, if it has a room that is large enough, and is
+    /// aligned.
     #[inline]
-    fn resize_in_room(&self, ptr: NonNull<u8>, old: Layout, new: Layout) -> Option<NonNull<[u8]>> {
-        let tree = self.tree.as_ref().filter(|tree| self.supply(tree).has_rooms())?;
-        let first = self.regions.leaf_at(ptr)?;
-        let (old, leaves) = (Self::class(old).leaves, Self::class(new).leaves);
-        let is_resized = ptr.addr().get() & (new.align() - 1) == 0
-            && self.supply(tree).resize_in_room(first, old, leaves);
-        is_resized.then(|| NonNull::slice_from_raw_parts(ptr, leaves * MIN_BLOCK))
+    fn resize_in_room(
+        &self,
+        ptr: NonNull<u8>,
+        first: usize,
+        from: Class,
+        to: Class,
+        align: usize,
+    ) -> Option<NonNull<[u8]>> {
+        let tree = self.tree.as_ref()?;
+        let is_resized = ptr.addr().get() & (align - 1) == 0
+            && self.supply(tree).resize_in_room(first, from.leaves, to.leaves);
+        is_resized.then(|| NonNull::slice_from_raw_parts(ptr, to.leaves * MIN_BLOCK))
     }
 
     /// Grows the block at `ptr`, which grew before, into a room where it is.

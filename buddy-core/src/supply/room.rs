@@ -10,6 +10,7 @@
 //! There are few rooms. One more closes the one that was opened longest ago: what is behind its block is
 //! free again.
 
+use super::take::SMALL_BLOCK;
 use super::{Names, Supply};
 use crate::class::Class;
 use crate::tree::{Extent, Kind, Policy, Storage, Word, max_value};
@@ -132,12 +133,6 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         self.shape.rooms_in::<S::Word, P>(self.words())
     }
 
-    /// Whether any block has one.
-    #[inline]
-    pub(crate) fn has_rooms(self) -> bool {
-        self.rooms().is_some_and(|rooms| rooms.count() > 0)
-    }
-
     fn room_of(self, first: usize) -> Option<Room<'t, S::Word>> {
         self.rooms()?.of(first)
     }
@@ -164,6 +159,18 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
             }
             last.store(first);
         }
+    }
+
+    /// Whether the block at `first`, if it is a slot, is moved for one of the class `to` from wherever one is at
+    /// hand: it has not grown before, and both are small; for one thread.
+    #[inline(always)]
+    pub(crate) fn is_moved_at_once(self, first: usize, from: Class, to: Class) -> bool {
+        Self::ONE_THREAD
+            && from.leaves != to.leaves
+            && to.leaves <= SMALL_BLOCK
+            && self.has_slabs(from)
+            && self.has_slabs(to)
+            && (to.leaves < SMALLEST || self.rooms().is_none_or(|rooms| !rooms.has_grown(first)))
     }
 
     /// Allocates a block of the class with room to grow, in place of the one at `from`, if that has grown

@@ -14,7 +14,7 @@ pub(super) const DEMAND: usize = 8;
 /// A block that grows is likely to grow again, and is small only if so many times its size is free,
 const FREE_FOR_A_SMALL_BLOCK: usize = 1 << 13;
 /// or if it has no more leaves than this.
-const SMALL_BLOCK: usize = 64;
+pub(super) const SMALL_BLOCK: usize = 64;
 
 /// A block that was allocated from a new slab.
 pub(crate) struct Supplied {
