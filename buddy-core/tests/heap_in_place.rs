@@ -196,6 +196,100 @@ fn a_block_that_grows_again_and_again_is_moved_a_few_times_only() {
     heap.validate().unwrap();
 }
 
+/// Small blocks that grow and shrink among many, slots of slabs most of them: each has what was written to it,
+/// and one that cannot be resized is as it was.
+#[test]
+fn a_small_block_takes_its_bytes_along_or_is_left_as_it_is() {
+    let heap = large_heap();
+    let fill = |block: NonNull<u8>, layout: Layout, seed: usize| {
+        // SAFETY: a block of that layout, which nobody else uses.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(block.as_ptr(), layout.size()) };
+        bytes.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at * 7 + seed) as u8);
+    };
+    let is_whole = |block: NonNull<u8>, count: usize, seed: usize| {
+        // SAFETY: so many bytes of a block that were written.
+        let bytes = unsafe { std::slice::from_raw_parts(block.as_ptr(), count) };
+        bytes.iter().enumerate().all(|(at, byte)| *byte == (at * 7 + seed) as u8)
+    };
+    let mut random = 0x2545_F491_4F6C_DD1D_u64;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random as usize % below
+    };
+    let mut blocks: Vec<(NonNull<u8>, Layout, usize)> = Vec::new();
+    for step in 0..40_000 {
+        let most = if next(4) == 0 { 3000 } else { 400 };
+        let new = layout(1 + next(most), 1 << next(7));
+        if blocks.len() < 300 {
+            let block = heap.allocate(new).unwrap().cast();
+            fill(block, new, step);
+            blocks.push((block, new, step));
+            continue;
+        }
+        let which = next(blocks.len());
+        let (block, old, seed) = blocks[which];
+        let (used, usable) = (heap.total_allocated(), heap.usable_size(block).unwrap());
+        match next(12) {
+            0 => {
+                assert!(is_whole(block, old.size(), seed));
+                // SAFETY: the block is not used any more.
+                unsafe { heap.deallocate(block, old) }.unwrap();
+                // SAFETY: freed already, so it is refused, and nothing has changed.
+                let refused = unsafe { heap.grow(block, old, layout(old.size() + 20, 1)) };
+                assert!(refused.is_err());
+                assert_eq!(heap.total_allocated(), used - usable);
+                blocks.swap_remove(which);
+            }
+            1 => {
+                let wrong = layout(usable + 1, old.align());
+                // SAFETY: no block of that size starts there, and none inside, so these are refused.
+                assert!(unsafe { heap.shrink(block, wrong, layout(1, 1)) }.is_err());
+                let inside = NonNull::new(block.as_ptr().wrapping_add(8)).unwrap();
+                // SAFETY: as above.
+                assert!(unsafe { heap.grow(inside, old, layout(old.size() + 20, 1)) }.is_err());
+                assert!(is_whole(block, old.size(), seed));
+                assert_eq!(heap.total_allocated(), used);
+            }
+            _ => {
+                // SAFETY: the old pointer is not used any more.
+                let resized = unsafe { heap.grow(block, old, new) }.unwrap();
+                assert!(resized.len() >= new.size());
+                assert_eq!(resized.addr().get() % new.align(), 0);
+                let resized = resized.cast();
+                assert!(is_whole(resized, old.size().min(new.size()), seed));
+                fill(resized, new, step);
+                blocks[which] = (resized, new, step);
+            }
+        }
+    }
+    for (block, old, seed) in blocks {
+        assert!(is_whole(block, old.size(), seed));
+        // SAFETY: the block is not used any more.
+        unsafe { heap.deallocate(block, old) }.unwrap();
+    }
+    assert_eq!(heap.total_allocated(), 0);
+    heap.validate().unwrap();
+}
+
+#[test]
+fn a_slot_that_grew_before_gets_a_room() {
+    let heap = large_heap();
+    // So many that there are slabs.
+    let (small, middle, large) = (layout(24, 8), layout(200, 8), layout(400, 8));
+    let others = [small, middle, large].map(|layout| [(); 40].map(|()| filled(&heap, layout)));
+    let block = others[0][30];
+    // SAFETY: the old pointer is not used any more.
+    let block = unsafe { heap.grow(block, small, middle) }.unwrap().cast();
+    // SAFETY: as above.
+    let block = unsafe { heap.grow(block, middle, large) }.unwrap().cast();
+    let larger = layout(900, 8);
+    // SAFETY: nothing is behind a slot but others, so this is done in a room.
+    let grown = unsafe { heap.resize_in_place(block, large, larger) }.unwrap();
+    assert_eq!(grown.map(|grown| bytes(grown, 24)), Some(counted(24)));
+}
+
 /// Blocks that grow, so many in turn, and are freed; then all memory is zero that is said to be.
 fn grows_into_zeros(count: usize) {
     const BYTES: usize = 1 << 24;

@@ -147,3 +147,27 @@ fn a_block_that_was_taken_from_a_stack_and_has_a_room_does_not_go_back() {
         assert!(supply.give(first, new) && !supply.give(first, new));
     });
 }
+
+#[test]
+fn small_slots_are_moved_at_once_unless_they_grew_before() {
+    with_supply::<Plain, Lazy>(|supply| {
+        let large = Class::at(supply.shape.classes, Lazy::PRECISION);
+        let is_moved = |from, to| supply.is_moved_at_once(77, from, to);
+        let of = class::<Lazy>;
+        supply.note_grown(LEAVES, 77);
+        for (from, to, moved) in [
+            (of(1), of(2), true),
+            (of(14), of(2), true),
+            (of(5), of(5), false),
+            (of(1), of(14), true),
+            (of(1), of(16), false),
+            (of(20), of(16), false),
+            (large, of(2), false),
+            (of(2), large, false),
+        ] {
+            assert_eq!(is_moved(from, to), moved, "{from:?} {to:?}");
+        }
+        assert!(supply.is_moved_at_once(78, of(1), of(16)));
+        assert!(!supply.is_moved_at_once(78, of(56), of(80)));
+    });
+}
