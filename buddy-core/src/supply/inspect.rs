@@ -153,7 +153,7 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
                     as usize
             };
             let hint = self.hint_with_free(record);
-            // Where slabs have no marks all are found.
+            // A search looks at the word itself where it begins, so the hint may be found.
             let marked = self.marked(class, record).filter(|number| Some(*number) != hint);
             hint.into_iter().chain(marked).map(free).sum::<usize>() * class.leaves
         };

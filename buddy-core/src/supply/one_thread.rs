@@ -8,11 +8,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Takes a slot of the lowest slab that is marked; it is the hint from now on. Its first leaf.
     pub(super) fn take_found(self, class: Class, record: Record<'t, S::Word>) -> Option<usize> {
         let (natural, marks) = (Record::<S::Word>::natural(class), record.at(record::MARKS));
-        let slab = if Tree::<S, P>::has_marks(marks) {
-            self.tree.pop_mark(natural, marks)?
-        } else {
-            self.tree.find_slab(&record.kind(class), marks, 0)?
-        };
+        let slab = self.tree.pop_mark(natural, marks)?;
         let word = self.words().get(Self::place(record, slab))?;
         let old = word.load();
         word.store(old & old.wrapping_sub(1));

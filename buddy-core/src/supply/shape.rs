@@ -50,7 +50,7 @@ pub(super) mod record {
     pub(in crate::supply) const HEIGHT: u32 = 8;
 }
 
-/// Slabs are at most this part of the range: `log2`.
+/// Slabs are at most this part of the range: `log2`. So there are more than two, and they have marks.
 const ORDERS_BELOW_TOP: u32 = 4;
 /// Blocks that rest on a stack are at most this part of the range: `log2`.
 const RESTING_BELOW_TOP: u32 = 6;

@@ -116,9 +116,6 @@ fn check_marks<W: Word>(supply: Supply<'_, Box<[W]>, Lazy>) {
         let word = |number| supply.words()[Of::<W>::place(record, number)].load();
         let is_own = |number| Of::<W>::is_own(word(number), record.tag());
         assert!(hint == max_value::<W>() || is_own(Of::<W>::number(record, hint)), "{class:?}");
-        if !Tree::<Box<[W]>, Lazy>::has_marks(marks) {
-            continue;
-        }
         let all = supply.tree.range();
         let shift = class.natural + Tree::<Box<[W]>, Lazy>::SLAB_HEIGHT;
         for number in all.start >> shift..=(all.end - 1) >> shift {

@@ -1,7 +1,8 @@
 //! Marks: for one thread, which slabs of a kind a search finds.
 //!
 //! They lie where the summaries over the slabs' words would (`index.rs`), and are looked for as these; but they
-//! are changed by whoever knows better than the words whether a slab is to be found, and always exact.
+//! are changed by whoever knows better than the words whether a slab is to be found, and always exact. Kinds have
+//! some of which the range has room for more than two slabs; others must not be marked.
 
 use super::Tree;
 use super::geometry::Span;
@@ -17,12 +18,7 @@ struct Mark<'t, W> {
 }
 
 impl<S: Storage, P: Policy> Tree<S, P> {
-    /// Whether slabs have marks.
-    pub(crate) const fn has_marks(marks: usize) -> bool {
-        marks != max_value::<S::Word>()
-    }
-
-    /// Marks a slab. As in all these, `marks` is [`Tree::slab_marks`]; without summaries there are no marks.
+    /// Marks a slab. As in all these, `marks` is [`Tree::slab_marks`].
     #[inline(always)]
     pub(crate) fn set_mark(&self, natural: Order, marks: usize, slab: usize) {
         if let Some(Mark { word, bit, number }) = self.mark_of(marks, slab) {
@@ -165,13 +161,15 @@ mod tests {
         }
     }
 
+    /// The index of the word with the mark of slab number 0, which is not there, may be any.
     #[test]
-    fn where_slabs_are_few_there_are_no_marks() {
-        with_marks::<Plain>(0..40, |tree, marks| {
-            assert!(!Tree::<Box<[Plain]>, Lazy>::has_marks(marks));
-            tree.set_mark(Order::MIN, marks, 0);
-            tree.clear_mark(Order::MIN, marks, 1);
-            assert!(!tree.is_slab_marked(marks, 0));
+    fn marks_are_found_wherever_the_first_would_be() {
+        let own = |start| Tree::<Box<[Plain]>, Lazy>::metadata_words(start..start + 5000);
+        let start = (0..1 << 20).step_by(32).find(|start| start >> 11 == own(*start) + 1);
+        let start = start.unwrap();
+        with_marks::<Plain>(start..start + 5000, |_, marks| {
+            assert_eq!(marks, max_value::<Plain>());
         });
+        check::<Plain>(start..start + 5000);
     }
 }
