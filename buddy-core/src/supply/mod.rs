@@ -20,8 +20,9 @@
 //!   again, whoever marks a slab or raises one makes a tree of it. For one thread a slab with a free slot is marked
 //!   or the hint, and not both; marks are exact.
 //! - **M3** What rests on a class's stack is a held slot or, of a class without slabs, a held block of the
-//!   tree that is aligned as slots are: it is emptied before a slab of the class is made a tree. What was taken from it and is above its top is held, and of the class
-//!   still: a stack forgets a block that is freed elsewhere or resized.
+//!   tree that is aligned as slots are: it is emptied before a slab of the class is made a tree. What was
+//!   taken from it and is above its top is held, and of the class still: a stack forgets a block that is
+//!   freed elsewhere or resized.
 //! - **M4** A room is an allocated block of the tree, and its holder's are as many leaves of it, from the
 //!   first on, as the room says. Whatever frees or resizes a block of the tree asks for its room before.
 //! - **M5** For one thread the hint is a slab of the class, or none: it is none from when a tree is made of it.

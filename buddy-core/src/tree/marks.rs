@@ -11,9 +11,9 @@ use super::policy::Policy;
 use super::word::{Storage, Word, max_value};
 
 /// The word of a mark, its bit, and the word's number.
-struct Mark<'t, W> {
-    word: &'t W,
-    bit: usize,
+pub(super) struct Mark<'t, W> {
+    pub(super) word: &'t W,
+    pub(super) bit: usize,
     number: usize,
 }
 
@@ -53,7 +53,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     #[inline(always)]
-    fn mark_of(&self, marks: usize, slab: usize) -> Option<Mark<'_, S::Word>> {
+    pub(super) fn mark_of(&self, marks: usize, slab: usize) -> Option<Mark<'_, S::Word>> {
         let (number, bit) = (slab >> S::Word::BITS.ilog2(), slab % S::Word::BITS as usize);
         let at = marks.wrapping_add(number) & max_value::<S::Word>();
         Some(Mark { word: self.words().get(at)?, bit: 1 << bit, number })
@@ -61,7 +61,12 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// The words of marks.
     fn lowest_marks(&self, natural: Order, marks: usize) -> Span {
-        let words = self.nodes(natural).summary::<S::Word>();
+        Self::marks_above(self.nodes(natural), marks)
+    }
+
+    /// The words of marks of slabs with these words.
+    pub(super) fn marks_above(slabs: Span, marks: usize) -> Span {
+        let words = slabs.summary::<S::Word>();
         Span { start: marks.wrapping_add(words.low) & max_value::<S::Word>(), ..words }
     }
 

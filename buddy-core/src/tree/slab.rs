@@ -150,17 +150,14 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// Whether the summaries say that a slab has a free slot; not, if there are none.
     #[inline(always)]
     pub(crate) fn is_slab_marked(&self, marks: usize, number: usize) -> bool {
-        let bits = <S::Word as Word>::BITS;
-        let at = marks.wrapping_add(number >> bits.ilog2()) & max_value::<S::Word>();
-        self.words().get(at).is_some_and(|word| word.load() >> (number % bits as usize) & 1 == 1)
+        self.mark_of(marks, number).is_some_and(|mark| mark.word.load() & mark.bit != 0)
     }
 
     /// The pyramid over the slabs of a kind.
     #[inline]
     fn slab_level(&self, kind: &SlabKind, marks: usize) -> Level {
         let words = self.nodes(kind.natural);
-        let lowest = words.low >> S::Word::BITS.ilog2();
-        let above = marks.wrapping_add(lowest) & max_value::<S::Word>();
+        let above = Self::marks_above(words, marks).start;
         Level { words, above, offer: Offer::Slots(kind.tag) }
     }
 
