@@ -58,7 +58,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// The words of a tree of `tree_words` words over `leaves` leaves, and of what is kept behind it.
     pub(super) const fn with_extras(leaves: usize, tree_words: usize) -> usize {
         let words = tree_words.saturating_add(zeros::words_for::<S::Word>(leaves));
-        if P::LAZY {
+        if Self::HAS_SLABS {
             words.saturating_add(Shape::words_for::<S::Word>(leaves, words))
         } else {
             words
@@ -73,7 +73,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let leaves = tree.capacity_end() - tree.range().start;
         let zero_words = zeros::words_for::<S::Word>(leaves).min(spare.len());
         let (zero_bits, spare) = spare.split_at(zero_words);
-        let slabs = if P::LAZY {
+        let slabs = if Self::HAS_SLABS {
             Shape::fitting(&tree, tree_words + zero_words, spare.len())
         } else {
             Shape::NONE

@@ -138,7 +138,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// Allocates a small block, if one is at hand: what is worth having in every caller.
     #[inline(always)]
     fn take_plain(&self, layout: Layout) -> Option<NonNull<[u8]>> {
-        let tree = self.tree.as_ref().filter(|_| layout.align() <= MIN_BLOCK)?;
+        let tree = self.slabs_for(layout.align())?;
         let class = Self::class(layout);
         let start = self.start_named(self.supply(tree).take(class)?)?;
         Some(NonNull::slice_from_raw_parts(start, class.leaves * MIN_BLOCK))
@@ -156,7 +156,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// Allocates a small block from a slab that has one.
     #[inline(always)]
     fn take_marked(&self, layout: Layout) -> Option<NonNull<[u8]>> {
-        let tree = self.tree.as_ref().filter(|_| layout.align() <= MIN_BLOCK)?;
+        let tree = self.slabs_for(layout.align())?;
         let class = Self::class(layout);
         let supply = Some(self.supply(tree)).filter(|supply| supply.has_slabs(class))?;
         let start = self.regions.pointer_to(supply.take_marked(class)?)?;
@@ -217,7 +217,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     #[inline(always)]
     fn give_plain(&self, ptr: NonNull<u8>, class: Class) -> bool {
         match (&self.tree, self.name_at(ptr)) {
-            (Some(tree), Some(name)) => {
+            (Some(tree), Some(name)) if Self::HAS_SLABS => {
                 let first = || self.first_named_at(name, ptr);
                 self.supply(tree).give_plain(name, class, first)
             }
@@ -232,7 +232,13 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             return Ok(());
         }
         if let (Some(first), Some(tree)) = (self.regions.leaf_at(ptr), &self.tree) {
-            if self.supply(tree).give_slow(first, Self::class(layout)) {
+            let class = Self::class(layout);
+            let is_freed = if Self::HAS_SLABS {
+                self.supply(tree).give_slow(first, class)
+            } else {
+                tree.free_sized(first, class.leaves).is_ok()
+            };
+            if is_freed {
                 return Ok(());
             }
         }

@@ -15,6 +15,16 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         Supply::new(tree, &self.slabs, self)
     }
 
+    /// Whether small blocks come from slabs, and blocks rest on stacks: not where all that is freed is
+    /// merged at once.
+    pub(super) const HAS_SLABS: bool = P::LAZY;
+
+    /// The tree, if there may be a block in front of it that has the alignment wherever it is.
+    #[inline(always)]
+    pub(super) fn slabs_for(&self, align: usize) -> Option<&Tree<S, P>> {
+        self.tree.as_ref().filter(|_| Self::HAS_SLABS && align <= MIN_BLOCK)
+    }
+
     /// Takes a block of the class at a multiple of `align` that rests, or a slot of the slab that others were
     /// taken from.
     #[inline(always)]
@@ -24,7 +34,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         class: Class,
         align: usize,
     ) -> Option<NonNull<u8>> {
-        if !self.is_aligned_in_slabs(class, align) {
+        if !Self::HAS_SLABS || !self.is_aligned_in_slabs(class, align) {
             return None;
         }
         self.start_named(self.supply(tree).take(class)?)
@@ -46,14 +56,14 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// Allocates a block of the class at a multiple of `align` if nothing is at hand: its first leaf.
     #[inline(never)]
     pub(super) fn take_slow(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<usize> {
-        let is_aligned = self.is_aligned_in_slabs(class, align);
+        let is_aligned = Self::HAS_SLABS && self.is_aligned_in_slabs(class, align);
         let marked = if is_aligned { self.supply(tree).take_marked(class) } else { None };
         marked.or_else(|| self.take_new(tree, class, align))
     }
 
     /// As [`Self::take_slow`], where there is no slab with a free slot.
     pub(super) fn take_new(&self, tree: &Tree<S, P>, class: Class, align: usize) -> Option<usize> {
-        if self.is_aligned_in_slabs(class, align) {
+        if Self::HAS_SLABS && self.is_aligned_in_slabs(class, align) {
             if let Some(supplied) = self.supply(tree).raise(class) {
                 self.hand_out(tree, &supplied.fresh);
                 return Some(supplied.first);

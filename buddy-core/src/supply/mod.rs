@@ -3,9 +3,11 @@
 //! A request for a small block is served from a *slab* of its size class (`tree/slab.rs`): it takes a
 //! free slot by one change of the slab's word, and a free gives the slot back by another. Neither
 //! looks at a node. Each lane (a CPU, or all of them) has a *hint* for each class, the slab that it
-//! takes from. When that has no free slot, it goes on with the lowest that has one; when there is none,
-//! a block of the tree becomes a slab. A slab of which all slots are free goes back to the tree, unless
-//! it is a lane's hint, or one of a few that are kept.
+//! takes from. When that has no free slot, it goes on with the next one behind it that has, which for a while
+//! nobody took from, so that more than one may be free; but if more than half of that one is free, with the lowest
+//! that has one, and such slabs have time to become whole. When there is none, a block of the tree becomes a
+//! slab. A slab of which all slots are free goes back to the tree, unless it is a lane's hint, or one of a few
+//! that are kept.
 //!
 //! For one thread the blocks that were freed last rest on a *stack*, a few of each class (`stack.rs`), and
 //! are taken from there again, without a change of the slab or the tree. Classes have one whose blocks are

@@ -5,10 +5,14 @@ use crate::class::Class;
 use crate::tree::{Order, Policy, Storage, Tree, Word, max_value};
 
 impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
-    /// Takes a slot of the lowest slab that is marked; it is the hint from now on. Its first leaf.
+    /// Takes a slot of a slab that is marked, which is the hint from now on: its first leaf.
     pub(super) fn take_found(self, class: Class, record: Record<'t, S::Word>) -> Option<usize> {
         let (natural, marks) = (Record::<S::Word>::natural(class), record.at(record::MARKS));
-        let slab = self.tree.pop_mark(natural, marks)?;
+        let behind = Self::number(record, record.at(record::HINT)).wrapping_add(1);
+        let next = self.tree.first_marked(natural, marks, behind);
+        let next = next.filter(|slab| self.is_well_used(record, *slab));
+        let slab = next.or_else(|| self.tree.first_marked(natural, marks, 0))?;
+        self.tree.clear_mark(natural, marks, slab);
         let word = self.words().get(Self::place(record, slab))?;
         let old = word.load();
         word.store(old & old.wrapping_sub(1));

@@ -65,19 +65,54 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     }
 
     /// Takes a block of the class from any slab, or, with several CPUs, from any where the calling one
-    /// searches the tree: its first leaf.
+    /// searches the tree: its first leaf. From the next slab behind the hint, if that is well used, else from
+    /// the lowest.
     #[inline(never)]
     pub(crate) fn take_marked(self, class: Class) -> Option<usize> {
         let record = self.slabs_of(class)?;
         if Self::ONE_THREAD {
             return self.take_found(class, record);
         }
-        if P::CPUS <= 1 {
-            return self.take_behind(class, record, 0..usize::MAX);
+        let slabs = if P::CPUS <= 1 {
+            0..usize::MAX
+        } else {
+            let own = self.tree.own();
+            let shift = class.natural + Tree::<S, P>::SLAB_HEIGHT;
+            own.start >> shift..own.end.div_ceil(1 << shift)
+        };
+        let next = self.next_slab(class, record).filter(|slab| slabs.contains(slab));
+        let taken = next.and_then(|slab| self.take_of(class, record, slab));
+        taken.or_else(|| self.take_behind(class, record, slabs))
+    }
+
+    /// The next slab behind the hint that has a free slot, if it is well used.
+    fn next_slab(self, class: Class, record: Record<'t, S::Word>) -> Option<usize> {
+        let hint = self.hint(record, class, Self::lane())?.load();
+        let behind = Self::number(record, hint).wrapping_add(1);
+        let next = self.tree.find_slab(&record.kind(class), record.at(record::MARKS), behind)?;
+        Some(next).filter(|slab| self.is_well_used(record, *slab))
+    }
+
+    /// Whether at least half of a slab's slots are held. Others are left alone while there are lower ones, so that
+    /// they may become whole.
+    pub(super) fn is_well_used(self, record: Record<'t, S::Word>, slab: usize) -> bool {
+        let Some(word) = self.words().get(Self::place(record, slab)) else { return false };
+        let (word, whole) = (word.load(), record.at(record::WHOLE));
+        let slots = |word: usize| (word & Self::ALL_SLOTS).count_ones();
+        word != whole && slots(word) * 2 <= slots(whole)
+    }
+
+    /// Takes a slot of that slab, from which the lane takes from now on.
+    fn take_of(self, class: Class, record: Record<'t, S::Word>, slab: usize) -> Option<usize> {
+        let at = Self::place(record, slab);
+        // `None` if others were faster.
+        let old = Self::take_from(self.words().get(at)?, record.tag())?;
+        self.aim(class, record, slab);
+        if old == record.at(record::WHOLE) {
+            let _ = record.0[record::COUNTS].update(|now| now.checked_sub(record::KEPT));
         }
-        let own = self.tree.own();
-        let shift = class.natural + Tree::<S, P>::SLAB_HEIGHT;
-        self.take_behind(class, record, own.start >> shift..own.end.div_ceil(1 << shift))
+        let slot = old.trailing_zeros() as usize;
+        Some(Self::first_leaf(class, slab) + slot * class.leaves)
     }
 
     /// With several CPUs: takes a block of the class from any slab at all.
@@ -99,15 +134,9 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
             if slab >= slabs.end {
                 return None;
             }
-            let at = Self::place(record, slab);
-            // `None` if others were faster.
-            if let Some(old) = Self::take_from(self.words().get(at)?, kind.tag) {
-                self.aim(class, record, slab);
-                if old == kind.tag | kind.slots {
-                    let _ = record.0[record::COUNTS].update(|now| now.checked_sub(record::KEPT));
-                }
-                let slot = old.trailing_zeros() as usize;
-                return Some(Self::first_leaf(class, slab) + slot * class.leaves);
+            let taken = self.take_of(class, record, slab);
+            if taken.is_some() {
+                return taken;
             }
         }
     }

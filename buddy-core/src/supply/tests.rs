@@ -6,7 +6,7 @@ mod rooms;
 use super::give::{FREE_FOR_KEPT, LARGE_BLOCKS};
 use super::take::{DEMAND, FREE_FOR_A_SLAB, FREE_ON_DEMAND};
 use super::*;
-use crate::tree::{FreeError, Kind, Lazy, Plain, Plain32};
+use crate::tree::{Atomic, FreeError, Kind, Lazy, Plain, Plain32};
 use std::boxed::Box;
 use std::vec::Vec;
 
@@ -201,20 +201,42 @@ fn a_slab_that_nobody_takes_from_goes_back_unless_a_few_are_kept() {
     });
 }
 
-#[test]
-fn the_lowest_slab_is_taken_from_next() {
-    with_supply::<Plain, Lazy>(|supply| {
+/// From the next slab behind, if it is well used, else from the lowest.
+fn slabs_are_taken_from_in_turn<W: Word>() {
+    with_supply::<W, Lazy>(|supply| {
         let class = class::<Lazy>(1);
-        let slots: Vec<_> = (0..32 * 10).map(|_| take(supply, class)).collect();
-        for slot in [slots[170], slots[70], slots[260]] {
-            assert!(supply.give(slot, class));
-        }
-        supply.unstack(class, supply.record(class).unwrap());
-        assert_eq!([take(supply, class), take(supply, class)], [slots[70], slots[170]]);
-        slots.iter().filter(|slot| **slot != slots[260]).for_each(|slot| {
-            assert!(supply.give(*slot, class));
-        });
+        let record = supply.record(class).unwrap();
+        let count = record.kind(class).count();
+        let slots: Vec<_> = (0..count * 10).map(|_| take(supply, class)).collect();
+        let free = |range: core::ops::Range<usize>| {
+            range.for_each(|slot| assert!(supply.give(slots[slot], class)));
+            supply.unstack(class, record);
+        };
+        let next = || (take(supply, class) - slots[0]) / count;
+        // Slab 9 is taken from, and full.
+        free(2 * count..2 * count + 1);
+        free(5 * count..5 * count + 1);
+        free(6 * count..6 * count + count / 2 + 1);
+        free(8 * count..8 * count + 1);
+        assert_eq!([next(), next()], [2, 5]);
+        // More than half of slab 6 is free.
+        free(count..count + 1);
+        assert_eq!([next(), next()], [1, 6]);
+        assert!((0..count / 2).all(|_| next() == 6));
+        assert_eq!(next(), 8);
+        // Half of one is not too much.
+        free(0..1);
+        free(9 * count..9 * count + count / 2);
+        assert!((0..count / 2).all(|_| next() == 9));
+        assert_eq!(next(), 0);
+        assert!(slots.iter().all(|slot| supply.give(*slot, class)));
     });
+}
+
+#[test]
+fn slabs_are_taken_from_in_the_order_of_addresses_unless_they_may_become_whole() {
+    slabs_are_taken_from_in_turn::<Plain>();
+    slabs_are_taken_from_in_turn::<Atomic>();
 }
 
 #[test]

@@ -98,10 +98,10 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     /// The first indexed free block of `order` with an index of at least `from`.
     pub(super) fn find(&self, order: Order, from: usize) -> Option<Block> {
         let shift = node_shift::<S::Word>();
-        let level = self.level(order);
-        let from = from.max(level.words.low << shift);
-        let (number, nodes) =
-            self.search(level, from >> shift, (from & ((1 << shift) - 1)) as u32 * 2)?;
+        // Before the range's first block there is none: the search is one of all then.
+        let from = if from > self.geometry.first >> order.get() { from } else { 0 };
+        let offset = (from & ((1 << shift) - 1)) as u32 * 2;
+        let (number, nodes) = self.search(self.level(order), from >> shift, offset)?;
         Some(Block::new(order, (number << shift) + nodes.trailing_zeros() as usize / 2))
     }
 
@@ -113,8 +113,12 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         number: usize,
         offset: u32,
     ) -> Option<(usize, usize)> {
+        let is_all = number <= level.words.low && offset == 0;
         loop {
-            match self.probe(level, number, offset) {
+            // Not one function: the way from the top down needs little of what the other does.
+            let probe =
+                if is_all { self.lowest(level) } else { self.behind(level, number, offset) };
+            match probe {
                 Probe::Found(number, offered) => return Some((number, offered)),
                 Probe::Nothing => return None,
                 // The bit that led here promised too much.
@@ -126,11 +130,10 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
     }
 
-    fn probe(&self, level: Level, mut number: usize, offset: u32) -> Probe {
+    /// The first word, from `number` on, that has something to offer.
+    #[inline(never)]
+    fn behind(&self, level: Level, mut number: usize, offset: u32) -> Probe {
         let bits = <S::Word as Word>::BITS as usize;
-        if number <= level.words.low && offset == 0 {
-            return self.lowest(level);
-        }
         if number > level.words.high {
             return Probe::Nothing;
         }
@@ -160,6 +163,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     }
 
     /// The first word of all that has something to offer: from the top down, one load a level.
+    #[inline]
     fn lowest(&self, level: Level) -> Probe {
         let (mut at, mut height) = (level, 0);
         while !at.words.is_top() {
@@ -175,23 +179,24 @@ impl<S: Storage, P: Policy> Tree<S, P> {
     #[inline]
     fn descend(&self, level: Level, mut at: Level, mut height: u32, mut number: usize) -> Probe {
         let bits = <S::Word as Word>::BITS as usize;
-        loop {
-            let offered = self.offered(at, number);
-            if offered == 0 {
-                return if at.words.is_top() {
-                    Probe::Nothing
-                } else {
-                    Probe::Stale(Place { level: at, number })
-                };
+        while height > 0 {
+            let words = self.word(at.words.at(number)).load();
+            if words == 0 {
+                return Self::nothing(at, number);
             }
-            if height == 0 {
-                return Probe::Found(number, offered);
-            }
-            number = number * bits + offered.trailing_zeros() as usize;
+            number = number * bits + words.trailing_zeros() as usize;
             height -= 1;
-            // Summaries are few: reckoned anew they cost less than kept.
-            at = (0..height).fold(level, |level, _| level.summary::<S::Word>());
+            at = if height == 0 { level } else { at.before::<S::Word>(&level, height) };
         }
+        match self.offered(level, number) {
+            0 => Self::nothing(level, number),
+            offered => Probe::Found(number, offered),
+        }
+    }
+
+    /// A word was found to have nothing to offer.
+    fn nothing(level: Level, number: usize) -> Probe {
+        if level.words.is_top() { Probe::Nothing } else { Probe::Stale(Place { level, number }) }
     }
 
     /// What a word has to offer.
@@ -222,36 +227,34 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     #[inline(never)]
     fn change_summary(&self, order: Order, number: usize, has_free: bool) {
-        let bits = <S::Word as Word>::BITS as usize;
-        let (lowest, bit) = self.lowest_summary(order, number);
-        // The first step of `update_summary`, which mostly is the only one.
-        let old = if has_free { lowest.set(bit) } else { lowest.clear(bit) };
-        let now = node::free_nodes::<S::Word>(self.word_of(order, number).reread()) != 0;
-        let is_alone = old & !bit == 0;
-        if now != has_free {
-            // Meanwhile others may have relied on this first step for what is above.
-            self.update_summary(Place { level: self.level(order), number }, now, is_alone);
-        } else if is_alone {
-            let level = self.level(order).summary::<S::Word>();
-            self.update_summary(Place { level, number: number / bits }, has_free, false);
-        }
+        let below = self.word_of(order, number);
+        self.tell(self.lowest_summary(order, number), below, Offer::Blocks, has_free, || Place {
+            level: self.level(order),
+            number,
+        });
     }
 
-    /// Makes a word that has something to offer findable.
-    pub(super) fn publish_word(&self, level: Level, number: usize) {
-        if level.words.is_top() {
-            return;
-        }
-        let bits = <S::Word as Word>::BITS as usize;
-        let above = self.word(level.above + number / bits - level.words.low / bits);
-        let bit = 1 << (number % bits);
-        if above.load() & bit != 0 {
-            return;
-        }
-        // For one thread mostly all there is to do; others may clear the bit meanwhile.
-        let is_known = !<S::Word as Word>::SHARED && above.set(bit) != 0;
-        if !is_known {
-            self.update_summary(Place { level, number }, true, !<S::Word as Word>::SHARED);
+    /// Makes a bit of a lowest summary say whether the word below has something to offer: the first step of
+    /// `update_summary`, which mostly is the only one. `place` is the word's.
+    #[inline(always)]
+    pub(super) fn tell(
+        &self,
+        (summary, bit): (&S::Word, usize),
+        below: &S::Word,
+        offer: Offer,
+        has_some: bool,
+        place: impl FnOnce() -> Place,
+    ) {
+        let old = if has_some { summary.set(bit) } else { summary.clear(bit) };
+        let now = offer.of::<S::Word>(below.reread()) != 0;
+        let is_alone = old & !bit == 0;
+        if now != has_some {
+            // Meanwhile others may have relied on this first step for what is above.
+            self.update_summary(place(), now, is_alone);
+        } else if is_alone {
+            let Place { level, number } = place();
+            let number = number / <S::Word as Word>::BITS as usize;
+            self.update_summary(Place { level: level.summary::<S::Word>(), number }, now, false);
         }
     }
 
@@ -339,15 +342,28 @@ pub(super) struct Level {
 impl Level {
     /// The summary, of words that are not the top.
     #[inline]
-    fn summary<W: Word>(&self) -> Self {
+    pub(super) fn summary<W: Word>(&self) -> Self {
         let words = Span { start: self.above, ..self.words.summary::<W>() };
         Self { words, above: words.start + words.len(), offer: Offer::Words }
+    }
+
+    /// The summary that is stored before this one, the one so many above a level.
+    #[inline]
+    fn before<W: Word>(&self, level: &Self, height: u32) -> Self {
+        let shift = height * W::BITS.ilog2();
+        let (low, high) = (level.words.low >> shift, level.words.high >> shift);
+        let above = self.words.start;
+        Self {
+            words: Span { start: above - (high - low + 1), low, high },
+            above,
+            offer: Offer::Words,
+        }
     }
 }
 
 /// A word of a level.
 #[derive(Clone, Copy)]
-struct Place {
-    level: Level,
-    number: usize,
+pub(super) struct Place {
+    pub(super) level: Level,
+    pub(super) number: usize,
 }

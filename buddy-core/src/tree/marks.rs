@@ -37,19 +37,18 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
     }
 
-    /// Takes the mark from the lowest slab that has one: its number.
-    pub(crate) fn pop_mark(&self, natural: Order, marks: usize) -> Option<usize> {
-        let lowest = self.lowest_marks(natural, marks);
-        let number = self.first_set(lowest)?;
-        let word = self.word(lowest.at(number));
-        let old = word.load();
-        let slab = (number << S::Word::BITS.ilog2()) + old.trailing_zeros() as usize;
-        let now = old & old.wrapping_sub(1);
-        word.store(now);
-        if now == 0 {
-            self.note_above(natural, marks, number, false);
+    /// The first slab, from number `from` on, that has a mark.
+    pub(crate) fn first_marked(&self, natural: Order, marks: usize, from: usize) -> Option<usize> {
+        let (lowest, bits) = (self.lowest_marks(natural, marks), S::Word::BITS as usize);
+        let number = from / bits;
+        if (lowest.low..=lowest.high).contains(&number) {
+            let ahead = self.word(lowest.at(number)).load() >> (from % bits);
+            if ahead != 0 {
+                return Some(from + ahead.trailing_zeros() as usize);
+            }
         }
-        Some(slab)
+        let number = self.first_set(lowest, number.saturating_add(1))?;
+        Some(number * bits + self.word(lowest.at(number)).load().trailing_zeros() as usize)
     }
 
     #[inline(always)]
@@ -86,16 +85,23 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
     }
 
-    /// The number of the first word that is not 0, of marks or words above them.
-    fn first_set(&self, words: Span) -> Option<usize> {
+    /// The number of the first word that is not 0, from number `from` on, of marks or words above them.
+    fn first_set(&self, words: Span, from: usize) -> Option<usize> {
+        let from = from.max(words.low);
         if words.is_top() {
-            return (words.low..=words.high)
-                .find(|number| self.word(words.at(*number)).load() != 0);
+            return (from..=words.high).find(|number| self.word(words.at(*number)).load() != 0);
         }
-        let above = words.summary::<S::Word>();
-        let number = self.first_set(above)?;
-        let bit = self.word(above.at(number)).load().trailing_zeros() as usize;
-        Some((number << S::Word::BITS.ilog2()) + bit)
+        let (above, bits) = (words.summary::<S::Word>(), S::Word::BITS as usize);
+        let number = from / bits;
+        if number > above.high {
+            return None;
+        }
+        let ahead = self.word(above.at(number)).load() >> (from % bits);
+        if ahead != 0 {
+            return Some(from + ahead.trailing_zeros() as usize);
+        }
+        let number = self.first_set(above, number + 1)?;
+        Some(number * bits + self.word(above.at(number)).load().trailing_zeros() as usize)
     }
 }
 
@@ -143,7 +149,15 @@ mod tests {
                         tree.clear_mark(Order::MIN, marks, slab);
                         marked.remove(&slab);
                     }
-                    1 => assert_eq!(tree.pop_mark(Order::MIN, marks), marked.pop_first()),
+                    1 => {
+                        let from = [0, slab][next() % 2];
+                        let first = marked.range(from..).next().copied();
+                        assert_eq!(tree.first_marked(Order::MIN, marks, from), first);
+                        if let Some(first) = first {
+                            tree.clear_mark(Order::MIN, marks, first);
+                            marked.remove(&first);
+                        }
+                    }
                     _ => {
                         tree.set_mark(Order::MIN, marks, slab);
                         marked.insert(slab);
@@ -151,15 +165,19 @@ mod tests {
                 }
                 assert_eq!(tree.is_slab_marked(marks, slab), marked.contains(&slab));
             }
-            while let Some(slab) = marked.pop_first() {
-                assert_eq!(tree.pop_mark(Order::MIN, marks), Some(slab));
+            for behind in [high + 1, high + 1000, usize::MAX] {
+                assert_eq!(tree.first_marked(Order::MIN, marks, behind), None);
             }
-            assert_eq!(tree.pop_mark(Order::MIN, marks), None);
+            while let Some(slab) = marked.pop_first() {
+                assert_eq!(tree.first_marked(Order::MIN, marks, 0), Some(slab));
+                tree.clear_mark(Order::MIN, marks, slab);
+            }
+            assert_eq!(tree.first_marked(Order::MIN, marks, 0), None);
         });
     }
 
     #[test]
-    fn the_lowest_slab_with_a_mark_is_found() {
+    fn the_first_slab_with_a_mark_is_found() {
         for range in [0..1 << 12, 7..1 << 16, 1000..1 << 22, (1 << 20) - 40..(1 << 20) + 4000] {
             check::<Plain>(range.clone());
             check::<Plain32>(range);

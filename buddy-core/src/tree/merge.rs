@@ -197,6 +197,10 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         if self.is_empty(order, entry - 1) {
             return self.let_go(order, entry);
         }
+        if !Self::RESTS && !<S::Word as Word>::SHARED {
+            // Nothing was put off but this.
+            return self.set_summary(order, entry - 1, true);
+        }
         let Some(rests) = self.rests(order) else { return self.retire(order, entry) };
         let last = rests[rests::LAST].load();
         let place = if last < rests::PLACES { last + 1 } else { 1 };

@@ -22,7 +22,8 @@
 use super::Tree;
 use super::block::Block;
 use super::geometry::record;
-use super::index::{Level, Offer};
+use super::index::{Level, Offer, Place};
+use super::marks::Mark;
 use super::node::{self, HEAD, NONE};
 use super::order::Order;
 use super::policy::Policy;
@@ -161,10 +162,26 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         Level { words, above, offer: Offer::Slots(kind.tag) }
     }
 
-    /// The first slab of the kind with a free slot, from word `from` on: its number.
+    /// The first slab of the kind with a free slot, from number `from` on, of those that are marked: its number.
     pub(crate) fn find_slab(&self, kind: &SlabKind, marks: usize, from: usize) -> Option<usize> {
         let level = self.slab_level(kind, marks);
-        Some(self.search(level, from.max(level.words.low), 0)?.0)
+        let (above, bits) = (level.summary::<S::Word>(), S::Word::BITS as usize);
+        // Before the first slab there is none: the search is one of all then.
+        let from = if from > level.words.low { from } else { 0 };
+        loop {
+            let (number, marked) = self.search(above, from / bits, (from % bits) as u32)?;
+            for slab in node::bits(marked).map(|bit| number * bits + bit) {
+                let word = self.word(level.words.at(slab));
+                if free_slots::<S::Word>(word.load(), kind.tag).is_some_and(|free| free != 0) {
+                    return Some(slab);
+                }
+                // The mark promised too much.
+                let Mark { word: marks, bit, .. } = self.mark_of(marks, slab)?;
+                let _transit = self.transit();
+                let place = || Place { level, number: slab };
+                self.tell((marks, bit), word, level.offer, false, place);
+            }
+        }
     }
 
     /// As [`Self::find_slab`]. A slab that it passes is left as it is only if whoever frees the first slot
@@ -186,7 +203,12 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// Makes a slab with a free slot findable.
     pub(crate) fn publish_slab(&self, kind: &SlabKind, marks: usize, number: usize) {
-        self.publish_word(self.slab_level(kind, marks), number);
+        let mark = self.mark_of(marks, number).filter(|mark| mark.word.load() & mark.bit == 0);
+        if let Some(Mark { word, bit, .. }) = mark {
+            let below = self.word_of(kind.natural, number);
+            let place = || Place { level: self.slab_level(kind, marks), number };
+            self.tell((word, bit), below, Offer::Slots(kind.tag), true, place);
+        }
     }
 
     /// Makes a slab of a free block, if there is one without settling, in which the first slot is the
