@@ -188,6 +188,9 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     /// As [`Self::allocate`], where nothing is at hand.
     #[inline(never)]
     fn allocate_other(&self, order: Order) -> Result<Frame<FRAME_SIZE>, AllocError> {
+        if let Some(first) = self.highest_pool().and_then(|pool| pool.take_marked(order.leaves())) {
+            return Ok(Frame::new(first));
+        }
         Self::order_for(order.leaves())?;
         self.search(order.leaves(), |pool| Some(pool.take_block(order)))
     }

@@ -83,6 +83,12 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
         self.supply().take(Self::class(frames)?)
     }
 
+    /// As [`Self::take_at_hand`], of any slab.
+    #[inline]
+    pub(super) fn take_marked(&self, frames: usize) -> Option<usize> {
+        self.supply().take_marked(Self::class(frames)?)
+    }
+
     /// Frees the block of so many frames at a frame of the pool, if that needs no look at the tree; says whether
     /// it did.
     #[inline(always)]
