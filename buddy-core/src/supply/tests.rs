@@ -181,9 +181,8 @@ fn for_one_thread_marks_are_exact() {
     marks_are_exact::<Plain32>();
 }
 
-#[test]
-fn a_slab_that_nobody_takes_from_goes_back_unless_a_few_are_kept() {
-    with_supply::<Plain, Lazy>(|supply| {
+fn a_few_whole_slabs_are_kept<W: Word>() {
+    with_supply::<W, Lazy>(|supply| {
         let class = class::<Lazy>(4);
         let most = LEAVES / FREE_FOR_KEPT / (4 * 32);
         let slots: Vec<_> = (0..32 * (most + 4)).map(|_| take(supply, class)).collect();
@@ -199,6 +198,12 @@ fn a_slab_that_nobody_takes_from_goes_back_unless_a_few_are_kept() {
             assert!(supply.give(slot, class));
         }
     });
+}
+
+#[test]
+fn a_slab_that_nobody_takes_from_goes_back_unless_a_few_are_kept() {
+    a_few_whole_slabs_are_kept::<Plain>();
+    a_few_whole_slabs_are_kept::<Atomic>();
 }
 
 /// From the next slab behind, if it is well used, else from the lowest.
