@@ -86,12 +86,9 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
             if self.rests(record, first) {
                 return None;
             }
-            if let Some(Seat { word, slot, .. }) = self.seat(first, class, record) {
-                let word = word.load();
-                if Self::is_own(word, record.tag()) {
-                    return (word >> slot & 1 == 0).then_some(Place::Slab);
-                }
-            }
+        }
+        if let Some(is_held) = self.find_slot(first, class) {
+            return is_held.then_some(Place::Slab);
         }
         if let Some(leaves) = self.leaves_in_room(first) {
             return (leaves == class.leaves).then_some(Place::Room);
@@ -124,9 +121,19 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
         self.forget(first, class) && self.tree.detach_found(first, class.leaves)
     }
 
-    /// As [`Self::detach`], of a block that is no slot.
+    /// As [`Self::detach`], of a block that is no slot. (A slot is one until its slab's word says otherwise, even if a
+    /// call that is opening the slab has stopped behind the nodes.)
     pub(crate) fn detach_from_tree(self, first: usize, class: Class) -> bool {
-        self.forget(first, class) && self.tree.detach(first, class.leaves)
+        let is_slot = S::Word::SHARED && self.find_slot(first, class).is_some();
+        !is_slot && self.forget(first, class) && self.tree.detach(first, class.leaves)
+    }
+
+    /// Whether the slot of the class at `first` is held, if there is one.
+    fn find_slot(self, first: usize, class: Class) -> Option<bool> {
+        let record = self.record(class)?;
+        let Seat { word, slot, .. } = self.seat(first, class, record)?;
+        let word = word.load();
+        Self::is_own(word, record.tag()).then_some(word >> slot & 1 == 0)
     }
 
     /// Sees to it that the class's stack does not know the block at `first`, and it has no room; `false` if it

@@ -403,6 +403,34 @@ fn a_slot_that_is_detached_leaves_the_others_as_they_are() {
     });
 }
 
+struct Impatient;
+
+impl Policy for Impatient {
+    const PATIENCE: u32 = 3;
+}
+
+/// The tree has nodes for a slot before the slab's word says that it is none, and to take it by these would leave
+/// it in the word, to be freed a second time.
+#[test]
+fn a_slot_is_not_detached_while_a_call_that_opens_its_slab_has_stopped() {
+    with_supply::<Atomic, Impatient>(|supply| {
+        let class = class::<Impatient>(5);
+        let slots: Vec<_> = (0..4).map(|_| take(supply, class)).collect();
+        let kind = supply.record(class).unwrap().kind(class);
+        let number = slots[0] >> kind.order::<Atomic>().get();
+        supply.tree.while_opening(&kind, number, || {
+            assert!(supply.tree.has_block(slots[1], 5), "there are nodes");
+            assert!(!supply.detach(slots[1], class) && !supply.detach_from_tree(slots[1], class));
+            assert_eq!(supply.find(slots[1], class), Some(Place::Slab));
+            assert!(supply.give(slots[1], class) && !supply.give(slots[1], class));
+            assert!(!supply.detach(slots[1], class));
+        });
+        assert!(supply.detach(slots[2], class));
+        supply.tree.free_detached(slots[2], 5);
+        assert!(supply.give(slots[0], class) && supply.give(slots[3], class));
+    });
+}
+
 #[test]
 fn lanes_take_from_slabs_of_their_own() {
     with_supply::<Plain, TwoCpus>(|supply| {

@@ -290,6 +290,19 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         true
     }
 
+    /// Calls something as if a call that opens the slab had stopped behind its nodes.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn while_opening(&self, kind: &SlabKind, number: usize, call: impl FnOnce()) {
+        let word = self.word_of(kind.natural, number);
+        let old = word.set(SlabKind::opening::<S::Word>());
+        let first = Block::new(kind.order::<S::Word>(), number).first();
+        let runs = || node::bits(!old & kind.slots).map(|slot| first + slot * kind.leaves);
+        runs().for_each(|run| self.mark_run(run, run + kind.leaves));
+        call();
+        runs().for_each(|run| self.unmark_run(run, run + kind.leaves));
+        word.clear(SlabKind::opening::<S::Word>());
+    }
+
     /// The slab that a leaf of the range lies in. O(orders).
     pub(crate) fn slab_around(&self, leaf: usize) -> Option<Slab> {
         let highest = self.geometry.top.checked_sub(Self::SLAB_HEIGHT)?;
