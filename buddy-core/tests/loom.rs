@@ -139,13 +139,13 @@ fn two_threads_allocate_while_one_frees_lazily() {
 }
 
 #[test]
-#[ignore = "takes seven minutes: ci/loom.sh --all"]
+#[ignore = "takes minutes: ci/loom.sh --all"]
 fn three_threads_allocate_and_free_eagerly() {
     threads(0..2, 3, 1, |model: &Model<Eager>, _| allocate_and_free(model, 0));
 }
 
 #[test]
-#[ignore = "takes five minutes: ci/loom.sh --all"]
+#[ignore = "takes minutes: ci/loom.sh --all"]
 fn three_threads_allocate_and_free_lazily() {
     threads(0..2, 3, 1, |model: &Model<Lazy>, _| allocate_and_free(model, 0));
 }

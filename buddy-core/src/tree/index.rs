@@ -201,7 +201,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// What a word has to offer.
     #[inline]
-    fn offered(&self, level: Level, number: usize) -> usize {
+    pub(super) fn offered(&self, level: Level, number: usize) -> usize {
         level.offer.of::<S::Word>(self.word(level.words.at(number)).load())
     }
 

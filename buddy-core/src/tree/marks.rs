@@ -39,16 +39,7 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// The first slab, from number `from` on, that has a mark.
     pub(crate) fn first_marked(&self, natural: Order, marks: usize, from: usize) -> Option<usize> {
-        let (lowest, bits) = (self.lowest_marks(natural, marks), S::Word::BITS as usize);
-        let number = from / bits;
-        if (lowest.low..=lowest.high).contains(&number) {
-            let ahead = self.word(lowest.at(number)).load() >> (from % bits);
-            if ahead != 0 {
-                return Some(from + ahead.trailing_zeros() as usize);
-            }
-        }
-        let number = self.first_set(lowest, number.saturating_add(1))?;
-        Some(number * bits + self.word(lowest.at(number)).load().trailing_zeros() as usize)
+        self.first_bit(self.lowest_marks(natural, marks), from)
     }
 
     #[inline(always)]
@@ -85,23 +76,27 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         }
     }
 
+    /// The number of the first bit that is set, from number `from` on, in marks or words above them.
+    fn first_bit(&self, words: Span, from: usize) -> Option<usize> {
+        let bits = S::Word::BITS as usize;
+        let number = from / bits;
+        if (words.low..=words.high).contains(&number) {
+            let ahead = self.word(words.at(number)).load() >> (from % bits);
+            if ahead != 0 {
+                return Some(from + ahead.trailing_zeros() as usize);
+            }
+        }
+        let number = self.first_set(words, number.saturating_add(1))?;
+        Some(number * bits + self.word(words.at(number)).load().trailing_zeros() as usize)
+    }
+
     /// The number of the first word that is not 0, from number `from` on, of marks or words above them.
     fn first_set(&self, words: Span, from: usize) -> Option<usize> {
         let from = from.max(words.low);
         if words.is_top() {
             return (from..=words.high).find(|number| self.word(words.at(*number)).load() != 0);
         }
-        let (above, bits) = (words.summary::<S::Word>(), S::Word::BITS as usize);
-        let number = from / bits;
-        if number > above.high {
-            return None;
-        }
-        let ahead = self.word(above.at(number)).load() >> (from % bits);
-        if ahead != 0 {
-            return Some(from + ahead.trailing_zeros() as usize);
-        }
-        let number = self.first_set(above, number + 1)?;
-        Some(number * bits + self.word(above.at(number)).load().trailing_zeros() as usize)
+        self.first_bit(words.summary::<S::Word>(), from)
     }
 }
 

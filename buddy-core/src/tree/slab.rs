@@ -171,15 +171,12 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         loop {
             let (number, marked) = self.search(above, from / bits, (from % bits) as u32)?;
             for slab in node::bits(marked).map(|bit| number * bits + bit) {
-                let word = self.word(level.words.at(slab));
-                if free_slots::<S::Word>(word.load(), kind.tag).is_some_and(|free| free != 0) {
+                if self.offered(level, slab) != 0 {
                     return Some(slab);
                 }
                 // The mark promised too much.
-                let Mark { word: marks, bit, .. } = self.mark_of(marks, slab)?;
                 let _transit = self.transit();
-                let place = || Place { level, number: slab };
-                self.tell((marks, bit), word, level.offer, false, place);
+                self.mark_slab(kind, marks, slab, false);
             }
         }
     }
@@ -203,11 +200,17 @@ impl<S: Storage, P: Policy> Tree<S, P> {
 
     /// Makes a slab with a free slot findable.
     pub(crate) fn publish_slab(&self, kind: &SlabKind, marks: usize, number: usize) {
-        let mark = self.mark_of(marks, number).filter(|mark| mark.word.load() & mark.bit == 0);
-        if let Some(Mark { word, bit, .. }) = mark {
+        if !self.is_slab_marked(marks, number) {
+            self.mark_slab(kind, marks, number, true);
+        }
+    }
+
+    /// Makes a slab's mark say whether it has a free slot.
+    fn mark_slab(&self, kind: &SlabKind, marks: usize, number: usize, has_free: bool) {
+        if let Some(Mark { word, bit, .. }) = self.mark_of(marks, number) {
             let below = self.word_of(kind.natural, number);
             let place = || Place { level: self.slab_level(kind, marks), number };
-            self.tell((word, bit), below, Offer::Slots(kind.tag), true, place);
+            self.tell((word, bit), below, Offer::Slots(kind.tag), has_free, place);
         }
     }
 
