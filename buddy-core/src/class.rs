@@ -10,8 +10,8 @@ use core::marker::PhantomData;
 /// The blocks of one size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Class {
-    /// Classes are numbered by size from 0 on, without gaps.
-    pub(crate) index: u32,
+    /// Where what is known of it lies among the same of others: its number times [`Self::PLACE`].
+    pub(crate) place: usize,
     /// The size.
     pub(crate) leaves: usize,
     /// The order of the next power of two: what blocks fresh from the tree are aligned to.
@@ -21,9 +21,10 @@ pub(crate) struct Class {
 /// A class, as a table has it.
 #[derive(Clone, Copy)]
 struct Small {
-    index: u8,
+    place: u16,
     natural: u8,
-    leaves: u16,
+    /// The leaves, less one.
+    last: u8,
 }
 
 /// How many sizes have their class in a table: blocks up to 4 KiB of 16-byte leaves.
@@ -35,13 +36,13 @@ pub(crate) struct Classes<P>(PhantomData<P>);
 impl<P: Policy> Classes<P> {
     /// The classes that hold the lowest leaf numbers.
     const SMALL: &'static [Small; SMALL_SIZES] = &{
-        let mut table = [Small { index: 0, natural: 0, leaves: 0 }; SMALL_SIZES];
+        let mut table = [Small { place: 0, natural: 0, last: 0 }; SMALL_SIZES];
         let mut last = 0;
         while last < SMALL_SIZES {
-            let Class { index, leaves, natural } = Class::holding(last, P::PRECISION);
-            // No number is larger than `last` rounded up to a power of two.
+            let Class { place, leaves, natural } = Class::holding(last, P::PRECISION);
+            // Neither there are more classes than sizes, nor are leaves more than the most of these.
             table[last] =
-                Small { index: index as u8, natural: natural as u8, leaves: leaves as u16 };
+                Small { place: place as u16, natural: natural as u8, last: (leaves - 1) as u8 };
             last += 1;
         }
         table
@@ -51,8 +52,8 @@ impl<P: Policy> Classes<P> {
     #[inline(always)]
     pub(crate) const fn holding(last: usize) -> Class {
         if last < SMALL_SIZES {
-            let Small { index, natural, leaves } = Self::SMALL[last];
-            Class { index: index as u32, leaves: leaves as usize, natural: natural as u32 }
+            let Small { place, natural, last } = Self::SMALL[last];
+            Class { place: place as usize, leaves: last as usize + 1, natural: natural as u32 }
         } else {
             Class::holding(last, P::PRECISION)
         }
@@ -69,6 +70,16 @@ const fn mantissa(precision: u32) -> u32 {
 }
 
 impl Class {
+    /// From one class to the next.
+    pub(crate) const PLACE: usize = 16;
+    /// No supply knows of so many.
+    const MOST: usize = u32::MAX as usize / Self::PLACE;
+
+    /// Classes are numbered by size from 0 on, without gaps.
+    pub(crate) const fn number(self) -> usize {
+        self.place / Self::PLACE
+    }
+
     /// The class of the smallest blocks that hold leaf number `last`, counted from 0.
     #[inline(always)]
     pub(crate) const fn holding(last: usize, precision: u32) -> Self {
@@ -77,10 +88,9 @@ impl Class {
         let shift = natural.saturating_sub(mantissa + 1);
         let steps = last >> shift;
         let index = ((shift as usize) << mantissa) + steps;
-        // No supply has records of so many classes.
         let is_fine = mantissa >= u32::BITS / 2;
-        let index = if is_fine && index > u32::MAX as usize { u32::MAX as usize } else { index };
-        Self { index: index as u32, leaves: (steps + 1) << shift, natural }
+        let index = if is_fine && index > Self::MOST { Self::MOST } else { index };
+        Self { place: index as u32 as usize * Self::PLACE, leaves: (steps + 1) << shift, natural }
     }
 
     /// The class of blocks of exactly `leaves` leaves; `None` if that is no class's size.
@@ -93,14 +103,13 @@ impl Class {
     /// The class of that natural order with a number that is `rank` modulo `ranks`, a power of two; of a
     /// precision that has no more than so many classes of one natural order.
     pub(crate) const fn ranked(natural: u32, rank: u32, ranks: u32, precision: u32) -> Self {
-        let last = Self::holding((1 << natural) - 1, precision).index;
-        Self::at(last - (last.wrapping_sub(rank) & (ranks - 1)), precision)
+        let last = Self::holding((1 << natural) - 1, precision).number();
+        Self::at(last - (last.wrapping_sub(rank as usize) & (ranks as usize - 1)), precision)
     }
 
     /// The class with that number.
     #[inline]
-    pub(crate) const fn at(index: u32, precision: u32) -> Self {
-        let index = index as usize;
+    pub(crate) const fn at(index: usize, precision: u32) -> Self {
         let mantissa = mantissa(precision);
         let shift = (index >> mantissa).saturating_sub(1);
         let steps = index - (shift << mantissa);
@@ -116,12 +125,12 @@ mod tests {
     fn classes_are_numbered_by_size_without_gaps() {
         for precision in 0..=6 {
             let mut class = Class::holding(0, precision);
-            assert_eq!((class.index, class.leaves, class.natural), (0, 1, 0));
+            assert_eq!((class.number(), class.leaves, class.natural), (0, 1, 0));
             for last in 1..5000 {
                 let next = Class::holding(last, precision);
                 assert!(next.leaves > last);
                 let is_new = class.leaves <= last;
-                assert_eq!(next.index, class.index + u32::from(is_new));
+                assert_eq!(next.number(), class.number() + usize::from(is_new));
                 assert_eq!(is_new, next.leaves != class.leaves);
                 assert_eq!(1 << next.natural, next.leaves.next_power_of_two());
                 class = next;
@@ -154,9 +163,10 @@ mod tests {
         for precision in [0, 1, 2, 3, 4, 9, usize::BITS, u32::MAX] {
             for leaves in 1..2000 {
                 let class = Class::holding(leaves - 1, precision);
-                assert_eq!(Class::at(class.index, precision), class);
+                assert_eq!(Class::at(class.number(), precision), class);
                 if precision <= 4 {
-                    assert_eq!(Class::ranked(class.natural, class.index % 8, 8, precision), class);
+                    let rank = class.number() as u32 % 8;
+                    assert_eq!(Class::ranked(class.natural, rank, 8, precision), class);
                 }
                 assert_eq!(Class::of(class.leaves, precision), Some(class));
                 assert_eq!(Class::of(leaves, precision).is_some(), leaves == class.leaves);
@@ -170,8 +180,8 @@ mod tests {
     #[test]
     fn numbers_do_not_wrap() {
         for last in [u32::MAX as usize, (1 << 32) + 5, 1 << 40, usize::MAX >> 8] {
-            assert_eq!(Class::holding(last, u32::MAX).index, u32::MAX);
-            assert!(Class::holding(last, 3).index < 1000);
+            assert_eq!(Class::holding(last, u32::MAX).number(), Class::MOST);
+            assert!(Class::holding(last, 3).number() < 1000);
         }
     }
 }

@@ -77,6 +77,7 @@ extern crate alloc;
 
 #[forbid(unsafe_code)]
 mod class;
+mod direct;
 pub mod frames;
 pub mod heap;
 #[forbid(unsafe_code)]

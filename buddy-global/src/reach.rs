@@ -7,7 +7,7 @@ use core::ptr::{self, NonNull};
 
 /// A way to a heap: straight, or through a lock.
 ///
-/// What is said of blocks here is said of those of the heap: H1 to H5 of [`buddy_core::heap`].
+/// What is said of blocks here is said of those of the heap: H1 to H6 of [`buddy_core::heap`].
 pub(crate) trait Reach<const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> {
     type Words: Storage;
 
@@ -136,7 +136,7 @@ macro_rules! public_calls {
     };
     (@ $heap:ident [$($parameters:tt)*] [$($arguments:tt)*]) => {
         // SAFETY: the heap's blocks are valid, disjoint, of the layout's size and alignment, and
-        // stay where they are (H1 to H5 of `buddy_core::heap`), for as long as the static lives.
+        // stay where they are (H1 to H6 of `buddy_core::heap`), for as long as the static lives.
         // No call unwinds: none of the heap's panics, and nothing here does.
         unsafe impl<$($parameters)*> GlobalAlloc for $heap<$($arguments)*> {
             #[inline]

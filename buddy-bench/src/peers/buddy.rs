@@ -11,7 +11,7 @@ const MIN_BLOCK: usize = 16;
 
 /// The heap for one thread, with one of the policies.
 #[derive(Debug)]
-pub struct Buddy<P: Policy>(Heap<&'static mut [Plain], MIN_BLOCK, P>);
+pub struct Buddy<P: Policy>(Heap<&'static mut [Plain], MIN_BLOCK, P, 1>);
 
 /// A policy and what the heap is called with it.
 pub trait Named: Policy {

@@ -205,7 +205,9 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let (supply, from, to) = (self.supply(tree), Self::class(old), Self::class(new));
         if new.align() <= MIN_BLOCK && supply.is_moved_at_once(first, from, to) {
             let name = self.name_at(ptr)?;
-            let start = self.start_named(supply.take(to)?)?;
+            let taken = supply.take(to)?;
+            // SAFETY: the supply handed it out (H6).
+            let start = unsafe { self.start_named(taken)? };
             let moved = self.regions.leaf_at(start)?;
             if !supply.give_plain(name, from, || Some(first)) {
                 supply.give(moved, to);

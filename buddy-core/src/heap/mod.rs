@@ -23,6 +23,8 @@
 //!   rests on a stack (M3), or lies in a room behind its block (M4).
 //! - **H5** A block allocated for a `Layout` of `n` bytes has the leaves of `layout::class(n)`, and its
 //!   address is a multiple of the layout's alignment.
+//! - **H6** What the supply hands out is the name of a block: its address, or its first leaf where several
+//!   threads have the heap, or words have no room for addresses.
 
 mod add;
 mod aligned;
@@ -86,6 +88,8 @@ use regions::Regions;
 /// unsafe { heap.deallocate(block.cast(), layout)? };
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+// The words come first: all else that every call reads is near them.
+#[repr(C)]
 pub struct Heap<S: Storage, const MIN_BLOCK: usize, P: Policy = Lazy, const REGIONS: usize = 4> {
     tree: Option<Tree<S, P>>,
     /// The storage's words: the tree's, those of what is known to be zero, the slabs'.
@@ -127,24 +131,24 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     ///
     /// # Errors
     /// [`AllocError::OutOfMemory`], [`AllocError::TooLarge`], [`AllocError::Alignment`].
-    #[inline]
-    pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
-        match self.take_plain(layout) {
-            Some(block) => Ok(block),
-            None => self.take_other(layout),
-        }
-    }
-
-    /// Allocates a small block, if one is at hand: what is worth having in every caller.
     #[inline(always)]
-    fn take_plain(&self, layout: Layout) -> Option<NonNull<[u8]>> {
-        let tree = self.slabs_for(layout.align())?;
-        let class = Self::class(layout);
-        let start = self.start_named(self.supply(tree).take(class)?)?;
-        Some(NonNull::slice_from_raw_parts(start, class.leaves * MIN_BLOCK))
+    pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        if let Some(tree) = self.slabs_for(layout.align()) {
+            let class = Self::class(layout);
+            if let Some(name) = self.supply(tree).take(class) {
+                let block =
+                    |start| Ok(NonNull::slice_from_raw_parts(start, class.leaves * MIN_BLOCK));
+                // SAFETY: the supply handed it out (H6).
+                return unsafe {
+                    self.with_start(name, block, || self.block_in_others(name, layout))
+                };
+            }
+        }
+        self.take_other(layout)
     }
 
     /// As [`Self::allocate`], whatever is asked for; no small block is at hand.
+    #[cold]
     #[inline(never)]
     fn take_other(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
         match self.take_marked(layout) {
@@ -226,6 +230,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     }
 
     /// As [`Self::deallocate`], wherever the block is.
+    #[cold]
     #[inline(never)]
     fn give_other(&self, ptr: NonNull<u8>, layout: Layout) -> Result<(), FreeError> {
         if layout.size() == 0 {
@@ -323,7 +328,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     }
 
     #[cold]
-    fn refusal(&self, layout: Layout) -> AllocError {
+    pub(super) fn refusal(&self, layout: Layout) -> AllocError {
         let requested = layout.size();
         if self.tree.is_none() {
             return AllocError::OutOfMemory { requested, largest_free: 0 };

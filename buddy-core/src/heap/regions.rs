@@ -5,12 +5,12 @@
 //! number of leaves is not 0, and that is written last.
 
 use super::region::Region;
+use core::fmt;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize};
 
 /// An entry of the table; see [`Region`].
-#[derive(Debug)]
 struct Entry {
     base: AtomicPtr<u8>,
     first: AtomicUsize,
@@ -30,9 +30,34 @@ impl Entry {
         }
     }
 
+    #[inline(always)]
+    fn base(&self) -> *mut u8 {
+        self.base.load(Relaxed)
+    }
+
+    /// The base, for the only thread: a load that may be part of another instruction, or left out.
+    ///
+    /// # Safety
+    /// No other thread has the heap meanwhile.
+    #[inline(always)]
+    unsafe fn base_alone(&self) -> *mut u8 {
+        // SAFETY: nobody changes it meanwhile.
+        unsafe { *self.base.as_ptr() }
+    }
+
+    /// One of the numbers, in the same way.
+    ///
+    /// # Safety
+    /// As for [`Self::base_alone`].
+    #[inline(always)]
+    unsafe fn alone(number: &AtomicUsize) -> usize {
+        // SAFETY: nobody changes it meanwhile.
+        unsafe { *number.as_ptr() }
+    }
+
     fn region(&self) -> Option<Region> {
         let leaves = self.leaves.load(Acquire);
-        let base = NonNull::new(self.base.load(Relaxed)).filter(|_| leaves > 0)?;
+        let base = NonNull::new(self.base()).filter(|_| leaves > 0)?;
         Some(Region {
             base,
             first: self.first.load(Relaxed),
@@ -52,7 +77,6 @@ impl Entry {
 }
 
 /// A heap's regions, in the order in which they were added.
-#[derive(Debug)]
 pub(super) struct Regions<const MIN_BLOCK: usize, const N: usize> {
     table: [Entry; N],
     /// Whether a call is adding memory.
@@ -88,23 +112,51 @@ impl<const MIN_BLOCK: usize, const N: usize> Regions<MIN_BLOCK, N> {
 
     /// The number of the leaf that starts at `ptr`; `None` if none does.
     pub(super) fn leaf_at(&self, ptr: NonNull<u8>) -> Option<usize> {
-        self.table.iter().find_map(|entry| Self::leaf_in(entry, ptr))
+        self.leaf_at_address(ptr.addr().get())
+    }
+
+    /// The number of the leaf that starts at an address; `None` if none does.
+    pub(super) fn leaf_at_address(&self, address: usize) -> Option<usize> {
+        self.table.iter().find_map(|entry| Self::leaf_in(entry, address))
     }
 
     /// The number of the leaf that starts at `ptr`; `None` if none of the first region does.
     #[inline(always)]
     pub(super) fn leaf_in_first(&self, ptr: NonNull<u8>) -> Option<usize> {
-        Self::leaf_in(&self.table[0], ptr)
+        Self::leaf_in(&self.table[0], ptr.addr().get())
+    }
+
+    /// The same for the only thread.
+    ///
+    /// # Safety
+    /// No other thread has the heap meanwhile.
+    #[inline(always)]
+    pub(super) unsafe fn leaf_in_first_alone(&self, ptr: NonNull<u8>) -> Option<usize> {
+        let entry = &self.table[0];
+        // SAFETY: the only thread.
+        let base = unsafe { entry.base_alone() };
+        let index = Self::index_of(ptr.addr().get().wrapping_sub(base.addr()));
+        // SAFETY: the only thread.
+        if index >= unsafe { Entry::alone(&entry.leaves) } {
+            return None;
+        }
+        // SAFETY: the only thread.
+        Some(unsafe { Entry::alone(&entry.first) } + index)
     }
 
     #[inline(always)]
-    fn leaf_in(entry: &Entry, ptr: NonNull<u8>) -> Option<usize> {
+    fn leaf_in(entry: &Entry, address: usize) -> Option<usize> {
         let leaves = entry.leaves.load(Acquire);
-        let offset = ptr.addr().get().wrapping_sub(entry.base.load(Relaxed).addr());
-        // The rotation moves what is no multiple of MIN_BLOCK to the top: one comparison finds both
-        // a pointer outside the region and one inside a leaf.
-        let index = offset.rotate_right(MIN_BLOCK.trailing_zeros());
+        let index = Self::index_of(address.wrapping_sub(entry.base().addr()));
         if index < leaves { Some(entry.first.load(Relaxed) + index) } else { None }
+    }
+
+    /// Which of a region's leaves starts at an offset. The rotation moves what is no multiple of `MIN_BLOCK`
+    /// to the top: so one comparison with how many there are finds both an offset outside the region and
+    /// one inside a leaf.
+    #[inline(always)]
+    const fn index_of(offset: usize) -> usize {
+        offset.rotate_right(MIN_BLOCK.trailing_zeros())
     }
 
     /// The number of the leaf that `ptr` lies in; `None` outside all regions.
@@ -118,57 +170,93 @@ impl<const MIN_BLOCK: usize, const N: usize> Regions<MIN_BLOCK, N> {
     /// The pointer to a leaf; `None` if no region has that number.
     #[inline(always)]
     pub(super) fn pointer_to(&self, leaf: usize) -> Option<NonNull<u8>> {
-        match Self::pointer_in(&self.table[0], leaf) {
-            Some(pointer) => Some(pointer),
-            None => self.pointer_in_others(leaf),
-        }
+        self.with_pointer_to(leaf, Some, || self.pointer_in_others(leaf))
     }
 
-    /// The pointer to the memory at an address; `None` if it is no region's.
+    /// What is said of the pointer to a leaf of the first region, or of one that is elsewhere. (What no `Option`
+    /// holds is not compared with null.)
     #[inline(always)]
-    pub(super) fn pointer_at(&self, address: usize) -> Option<NonNull<u8>> {
-        match Self::pointer_at_in(&self.table[0], address) {
-            Some(pointer) => Some(pointer),
-            None => self.pointer_at_in_others(address),
-        }
-    }
-
-    #[inline(never)]
-    fn pointer_at_in_others(&self, address: usize) -> Option<NonNull<u8>> {
-        self.table[1..].iter().find_map(|entry| Self::pointer_at_in(entry, address))
-    }
-
-    #[inline(always)]
-    fn pointer_at_in(entry: &Entry, address: usize) -> Option<NonNull<u8>> {
-        let base = entry.base.load(Relaxed);
-        let offset = address.wrapping_sub(base.addr());
-        if offset >= entry.bytes.load(Relaxed) {
-            return None;
-        }
-        // SAFETY: the offset lies in the region, and all of that is memory of one allocation that
-        // `base` may be used for (H1).
-        let start = unsafe { base.add(offset) };
-        // SAFETY: it lies in an allocation.
-        Some(unsafe { NonNull::new_unchecked(start) })
-    }
-
-    #[inline(never)]
-    fn pointer_in_others(&self, leaf: usize) -> Option<NonNull<u8>> {
-        self.table[1..].iter().find_map(|entry| Self::pointer_in(entry, leaf))
-    }
-
-    #[inline(always)]
-    fn pointer_in(entry: &Entry, leaf: usize) -> Option<NonNull<u8>> {
+    pub(super) fn with_pointer_to<T>(
+        &self,
+        leaf: usize,
+        say: impl FnOnce(NonNull<u8>) -> T,
+        elsewhere: impl FnOnce() -> T,
+    ) -> T {
+        let entry = &self.table[0];
         let leaves = entry.leaves.load(Acquire);
         let index = leaf.wrapping_sub(entry.first.load(Relaxed));
         if index >= leaves {
-            return None;
+            return elsewhere();
         }
-        // SAFETY: the leaf lies in the region, and all of that is memory of one allocation that
+        // SAFETY: the leaf lies in the region (H2).
+        say(unsafe { Self::pointer(entry, index * MIN_BLOCK) })
+    }
+
+    /// As [`Self::pointer_to`], in all regions but the first.
+    #[inline(never)]
+    pub(super) fn pointer_in_others(&self, leaf: usize) -> Option<NonNull<u8>> {
+        self.table[1..].iter().find_map(|entry| {
+            let region = entry.region()?;
+            let index = leaf.checked_sub(region.first).filter(|index| *index < region.leaves)?;
+            // SAFETY: the leaf lies in the region (H2).
+            Some(unsafe { Self::pointer(entry, index * MIN_BLOCK) })
+        })
+    }
+
+    /// What is said of the pointer to a block's address, if that is in the first region, or of one elsewhere.
+    ///
+    /// # Safety
+    /// A block of the heap starts at the address, and this is the only thread that has the heap.
+    #[inline(always)]
+    pub(super) unsafe fn with_block_at<T>(
+        &self,
+        address: usize,
+        say: impl FnOnce(NonNull<u8>) -> T,
+        elsewhere: impl FnOnce() -> T,
+    ) -> T {
+        let entry = &self.table[0];
+        // SAFETY: the only thread.
+        let base = unsafe { entry.base_alone() };
+        if N == 1 {
+            let start = base.with_addr(address);
+            // SAFETY: a block's address is not null, and in the only region that there is (H2).
+            return say(unsafe { NonNull::new_unchecked(start) });
+        }
+        let offset = address.wrapping_sub(base.addr());
+        // SAFETY: the only thread.
+        if offset >= unsafe { Entry::alone(&entry.bytes) } {
+            return elsewhere();
+        }
+        // SAFETY: the address lies in the region (H1).
+        say(unsafe { Self::pointer(entry, offset) })
+    }
+
+    /// As [`Self::with_block_at`], in all regions but the first.
+    #[inline(never)]
+    pub(super) fn pointer_at_in_others(&self, address: usize) -> Option<NonNull<u8>> {
+        self.table[1..].iter().find_map(|entry| {
+            let region = entry.region()?;
+            let offset = address.checked_sub(region.address()).filter(|at| *at < region.bytes)?;
+            // SAFETY: the address lies in the region (H1).
+            Some(unsafe { Self::pointer(entry, offset) })
+        })
+    }
+
+    /// # Safety
+    /// The region has so many bytes, and more.
+    #[inline(always)]
+    unsafe fn pointer(entry: &Entry, offset: usize) -> NonNull<u8> {
+        // SAFETY: the offset lies in the region, and all of that is memory of one allocation that
         // `base` may be used for (H1).
-        let start = unsafe { entry.base.load(Relaxed).add(index * MIN_BLOCK) };
+        let start = unsafe { entry.base().add(offset) };
         // SAFETY: it lies in an allocation.
-        Some(unsafe { NonNull::new_unchecked(start) })
+        unsafe { NonNull::new_unchecked(start) }
+    }
+}
+
+impl<const MIN_BLOCK: usize, const N: usize> fmt::Debug for Regions<MIN_BLOCK, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Blocks at addresses: the supply's, or the tree's where alignment or shortage asks for more.
 
-use super::Heap;
+use super::{AllocError, Heap};
 use crate::class::Class;
 use crate::supply::{Names, Shape, Supply};
 use crate::tree::{Policy, Storage, Tree, Word};
+use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 
@@ -37,7 +38,9 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if !Self::HAS_SLABS || !self.is_aligned_in_slabs(class, align) {
             return None;
         }
-        self.start_named(self.supply(tree).take(class)?)
+        let name = self.supply(tree).take(class)?;
+        // SAFETY: the supply handed it out (H6).
+        unsafe { self.start_named(name) }
     }
 
     /// Whether all slots of the class have that alignment by address: they lie side by side.
@@ -138,13 +141,61 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// The first leaf of the block with that name at `ptr`; `None` if it is not in the first region.
     #[inline(always)]
     pub(super) fn first_named_at(&self, name: usize, ptr: NonNull<u8>) -> Option<usize> {
-        if Self::BY_ADDRESS { self.regions.leaf_in_first(ptr) } else { Some(name) }
+        if !Self::BY_ADDRESS {
+            return Some(name);
+        }
+        // SAFETY: blocks are called so by the only thread that has the heap (H6).
+        unsafe { self.regions.leaf_in_first_alone(ptr) }
     }
 
-    /// Where the block with that name starts.
+    /// Where the block with that name starts; `None` never.
+    ///
+    /// # Safety
+    /// It is the name of a block of this heap.
     #[inline(always)]
-    pub(super) fn start_named(&self, name: usize) -> Option<NonNull<u8>> {
-        if Self::BY_ADDRESS { self.regions.pointer_at(name) } else { self.regions.pointer_to(name) }
+    pub(super) unsafe fn start_named(&self, name: usize) -> Option<NonNull<u8>> {
+        // SAFETY: the caller's promise.
+        unsafe { self.with_start(name, Some, || self.start_in_others(name)) }
+    }
+
+    /// What is said of the start of the block with that name, if it is in the first region, or of one elsewhere.
+    ///
+    /// # Safety
+    /// It is the name of a block of this heap.
+    #[inline(always)]
+    pub(super) unsafe fn with_start<T>(
+        &self,
+        name: usize,
+        say: impl FnOnce(NonNull<u8>) -> T,
+        elsewhere: impl FnOnce() -> T,
+    ) -> T {
+        if Self::BY_ADDRESS {
+            // SAFETY: the block's name is its address, as no other thread has the heap (H6).
+            unsafe { self.regions.with_block_at(name, say, elsewhere) }
+        } else {
+            self.regions.with_pointer_to(name, say, elsewhere)
+        }
+    }
+
+    /// As [`Self::start_named`], in all regions but the first.
+    fn start_in_others(&self, name: usize) -> Option<NonNull<u8>> {
+        if Self::BY_ADDRESS {
+            self.regions.pointer_at_in_others(name)
+        } else {
+            self.regions.pointer_in_others(name)
+        }
+    }
+
+    /// The block with that name, not in the first region, for a layout.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn block_in_others(
+        &self,
+        name: usize,
+        layout: Layout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        let start = self.start_in_others(name).ok_or_else(|| self.refusal(layout))?;
+        Ok(NonNull::slice_from_raw_parts(start, Self::class(layout).leaves * MIN_BLOCK))
     }
 }
 
@@ -164,7 +215,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> Names
         if !Heap::<S, MIN_BLOCK, P, REGIONS>::BY_ADDRESS {
             return Some(name);
         }
-        self.regions.leaf_at(self.regions.pointer_at(name)?)
+        self.regions.leaf_at_address(name)
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! Giving blocks back: to the stack, to their slab, to the tree.
 
-use super::{Names, Record, Seat, Supply, record, stack};
+use super::{LookUp, Names, Record, Seat, Supply, record, stack};
 use crate::class::Class;
 use crate::tree::{Policy, SlabKind, Storage, Word};
 
@@ -37,7 +37,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         class: Class,
         first: impl FnOnce() -> Option<usize>,
     ) -> bool {
-        let Some(record) = self.record(class) else {
+        let LookUp::Found(record) = self.look_up(class) else {
             return false;
         };
         if !Self::ONE_THREAD {
@@ -57,17 +57,20 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     #[inline(always)]
     fn give_unknown(self, name: usize, first: usize, record: Record<'t, S::Word>) -> Option<()> {
         let (at, number) = Self::seat_of(first, record);
-        let word = self.words().get(at).filter(|_| number < S::Word::BITS)?;
+        let word = self.words().get(at).filter(|_| number < Self::BITS)?;
+        // What is held of the slab, before and then: of another's word there is something above the slots.
         let (whole, old) = (record.at(record::WHOLE), word.load());
-        if !Self::is_held(old, whole, number) {
+        let held = old ^ whole;
+        let held_then = held & !(1 << number);
+        if held >> Self::MOST_SLOTS != 0 || held_then == held {
             return None;
         }
         if record.stack().push(name, stack::MOST) {
             return Some(());
         }
-        let now = old | 1 << number;
+        let now = held_then ^ whole;
         // The first slot to be free, or the last; of the slab that is taken from both are as others (M2).
-        if (old & Self::ALL_SLOTS == 0 || now == whole) && record.at(record::HINT) != at {
+        if (old & Self::ALL_SLOTS).wrapping_mul(held_then) == 0 && record.at(record::HINT) != at {
             let is_done = Self::give_edge(self.tree, self.shape, self.names, record, at, now);
             return is_done.then_some(());
         }
@@ -79,7 +82,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     #[inline(always)]
     fn give_shared(self, first: usize, class: Class, record: Record<'t, S::Word>) -> Option<()> {
         let (at, number) = Self::seat_of(first, record);
-        let word = self.words().get(at).filter(|_| number < S::Word::BITS)?;
+        let word = self.words().get(at).filter(|_| number < Self::BITS)?;
         let whole = record.at(record::WHOLE);
         let has_free = |old: usize| old & Self::ALL_SLOTS != 0;
         let is_marked = || S::Word::SHARED && self.is_marked(record, Self::number(record, at));
@@ -94,14 +97,14 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         // Whoever cleared the mark in between, or is short of memory, has seen this slot, or else has
         // changed the word before, so that this call sees what it did.
         if S::Word::SHARED && !has_free(old) && (!is_marked() || self.is_short()) {
-            self.mark_late(class.index, Self::number(record, at));
+            self.mark_late(class.number(), Self::number(record, at));
         }
         Some(())
     }
 
     /// Whether a word is that of the slab with this word when it is whole, and the slot is there and held.
     #[inline(always)]
-    fn is_held(word: usize, whole: usize, number: u32) -> bool {
+    fn is_held(word: usize, whole: usize, number: usize) -> bool {
         (word ^ whole) >> number & 1 == 1 && (word ^ whole) >> Self::MOST_SLOTS == 0
     }
 
@@ -154,7 +157,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         // Aligned as slots are, side by side.
         let is_aligned = first.trailing_zeros() >= class.leaves.trailing_zeros();
         Self::ONE_THREAD
-            && class.index >= self.shape.classes
+            && !self.has_slabs(class)
             && is_aligned
             && (record.stack().len() + 1) * class.leaves
                 <= self.tree.free_leaves() / FREE_FOR_LARGE_BLOCKS
@@ -209,7 +212,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
 
     /// Marks a slab of which a slot was freed while a search cleared the mark.
     #[cold]
-    fn mark_late(self, class: u32, slab: usize) {
+    fn mark_late(self, class: usize, slab: usize) {
         let class = Class::at(class, P::PRECISION);
         if let Some(record) = self.record(class) {
             let _transit = self.tree.transit();

@@ -76,11 +76,18 @@ struct Seat<'t, S: Storage> {
     /// The slab's number.
     slab: usize,
     /// The slot's number.
-    slot: u32,
+    slot: usize,
 }
 
 /// What is known of a class of slabs.
 struct Record<'t, W>(&'t [W; record::WORDS]);
+
+/// A class's record, if it has one: unlike an `Option` never compared with null.
+#[repr(u8)]
+enum LookUp<'t, W> {
+    None,
+    Found(Record<'t, W>),
+}
 
 impl<W> Clone for Record<'_, W> {
     fn clone(&self) -> Self {
@@ -133,15 +140,29 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     }
 
     /// The record of a class; `None` if it has neither slabs nor a stack.
-    #[inline(always)]
     fn record(self, class: Class) -> Option<Record<'t, S::Word>> {
+        match self.look_up(class) {
+            LookUp::Found(record) => Some(record),
+            LookUp::None => None,
+        }
+    }
+
+    /// As [`Self::record`], for what every call does.
+    #[inline(always)]
+    fn look_up(self, class: Class) -> LookUp<'t, S::Word> {
         // What is behind the last record is behind the last word, but with several lanes. Then what follows
         // a record is not its own, but there: the next, and the hints.
-        if Shape::lanes::<P>() > 1 && class.index >= self.shape.records {
-            return None;
+        if Shape::lanes::<P>() > 1 && class.number() >= self.shape.records {
+            return LookUp::None;
         }
-        let at = self.shape.record::<P>(class.index);
-        Some(Record(self.words().get(at..at + record::WORDS)?.first_chunk()?))
+        let at = self.shape.record::<P>(class);
+        match self.words().get(at..at + record::WORDS) {
+            Some(words) => match words.first_chunk() {
+                Some(record) => LookUp::Found(Record(crate::direct::direct(record))),
+                None => LookUp::None,
+            },
+            None => LookUp::None,
+        }
     }
 
     /// The lane of the calling CPU.
@@ -156,7 +177,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         if P::CPUS <= 1 {
             Some(&record.0[record::HINT])
         } else {
-            self.words().get(self.shape.hint::<P>(class.index, lane))
+            self.words().get(self.shape.hint::<P>(class, lane))
         }
     }
 
@@ -175,6 +196,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// The bits of as many slots as a word has room for.
     const ALL_SLOTS: usize = SlabKind::all_slots::<S::Word>();
     const MOST_SLOTS: usize = SlabKind::most_slots::<S::Word>();
+    const BITS: usize = S::Word::BITS as usize;
 
     /// Whether one thread has the supply for itself: freed blocks rest on stacks then.
     const ONE_THREAD: bool = Shape::has_one_thread::<S::Word, P>();
@@ -182,7 +204,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Whether a class has slabs.
     #[inline(always)]
     pub(crate) fn has_slabs(self, class: Class) -> bool {
-        class.index < self.shape.classes
+        class.number() < self.shape.classes
     }
 
     /// The record of a class that has slabs.
@@ -199,7 +221,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Where the bit of the slot that begins at `first` is: the metadata index of its slab's word, and its
     /// number; what is no slot's number if no slot begins there.
     #[inline(always)]
-    fn seat_of(first: usize, record: Record<'t, S::Word>) -> (usize, u32) {
+    fn seat_of(first: usize, record: Record<'t, S::Word>) -> (usize, usize) {
         let slot = Self::slot(first & record.at(record::WITHIN), record);
         (Self::place(record, first >> Self::slab_height(record)), slot)
     }
@@ -207,7 +229,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// `log2` of the leaves of a slab.
     #[inline(always)]
     fn slab_height(record: Record<'t, S::Word>) -> usize {
-        record.at(record::SHIFTS) >> record::HEIGHT
+        record.at(record::SHIFTS) >> record::height::<S::Word>()
     }
 
     /// The number of the slot so many leaves behind its slab's first; what is no slot's number if no
@@ -216,9 +238,12 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Exact division by multiplication with the inverse of the odd part: T. Granlund and
     /// P. L. Montgomery, "Division by Invariant Integers using Multiplication", PLDI 1994, section 9.
     #[inline(always)]
-    fn slot(within: usize, record: Record<'t, S::Word>) -> u32 {
-        let odd = (within as u32).wrapping_mul(record.at(record::INVERSE) as u32);
-        odd.rotate_right(record.at(record::SHIFTS) as u32)
+    fn slot(within: usize, record: Record<'t, S::Word>) -> usize {
+        let product = within.wrapping_mul(record.at(record::INVERSE));
+        if record::is_wide::<S::Word>() {
+            return product.rotate_right(32);
+        }
+        (product as u32).rotate_right(record.at(record::SHIFTS) as u32) as usize
     }
 }
 
@@ -252,7 +277,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     fn seat(self, first: usize, class: Class, record: Record<'t, S::Word>) -> Option<Seat<'t, S>> {
         let (at, number) = Self::seat_of(first, record);
         // Behind the last slot blocks are the tree's, those of the class, too.
-        let is_slot = number < S::Word::BITS && record.kind(class).slots >> number & 1 == 1;
+        let is_slot = number < Self::BITS && record.kind(class).slots >> number & 1 == 1;
         let word = self.words().get(at).filter(|_| is_slot)?;
         Some(Seat { word, slab: Self::number(record, at), slot: number })
     }
@@ -275,13 +300,13 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
 
     /// The classes that have records, and these.
     fn records(self) -> impl Iterator<Item = (Class, Record<'t, S::Word>)> {
-        let classes = (0..self.shape.records).map(|index| Class::at(index, P::PRECISION));
+        let classes = (0..self.shape.records).map(|number| Class::at(number, P::PRECISION));
         classes.filter_map(move |class| Some((class, self.record(class)?)))
     }
 
     /// Those of classes with slabs.
     fn classes(self) -> impl Iterator<Item = (Class, Record<'t, S::Word>)> {
-        self.records().take(self.shape.classes as usize)
+        self.records().take(self.shape.classes)
     }
 
     /// The slabs of a class that are marked as having a free slot, the lowest first: their numbers.

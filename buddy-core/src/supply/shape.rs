@@ -14,16 +14,21 @@ use super::room::{self, Rooms};
 use super::stack::{self, Stack};
 use crate::class::Class;
 use crate::tree::{Order, Policy, SlabKind, Storage, Tree, Word, max_value};
+use core::ops::Range;
 
 /// The words of a class's record: two cache lines; with several lanes only the first of them.
 pub(super) mod record {
+    use crate::tree::Word;
+
     /// The word of a slab of which all slots are free.
     pub(in crate::supply) const WHOLE: usize = 0;
     /// The metadata index of slab number 0 (wrapping: that word need not be stored).
     pub(in crate::supply) const BASE: usize = 1;
-    /// The inverse of the odd part of the leaves of a slot, modulo 2^32.
+    /// The inverse of the odd part of the leaves of a slot, modulo 2^32; in wide words modulo 2^64, times 2^32 and
+    /// divided by the other part: so that the product with the leaves of some slots is their number times 2^32.
     pub(in crate::supply) const INVERSE: usize = 2;
-    /// `log2` of the other part, modulo 2^[`HEIGHT`], and above that `log2` of the leaves of a slab.
+    /// `log2` of the leaves of a slab; in words that are not wide from bit [`height`] on, and below it `log2` of
+    /// the part of the leaves of a slot that is a power of two.
     pub(in crate::supply) const SHIFTS: usize = 3;
     /// The leaves of a slab, less 1.
     pub(in crate::supply) const WITHIN: usize = 4;
@@ -46,8 +51,15 @@ pub(super) mod record {
 
     /// In COUNTS.
     pub(in crate::supply) const KEPT: usize = 16;
-    /// In SHIFTS: where the other number begins. More than a rotation looks at.
-    pub(in crate::supply) const HEIGHT: u32 = 8;
+    /// Whether a word has room for two numbers of 32 bits.
+    pub(in crate::supply) const fn is_wide<W: Word>() -> bool {
+        W::BITS >= 64
+    }
+
+    /// In SHIFTS: where the height begins. More than a rotation looks at.
+    pub(in crate::supply) const fn height<W: Word>() -> u32 {
+        if is_wide::<W>() { 0 } else { 8 }
+    }
 }
 
 /// Slabs are at most this part of the range: `log2`. So there are more than two, and they have marks.
@@ -61,13 +73,13 @@ const MOST_LANES: usize = 64;
 /// What threads have to themselves, so that none waits for another: a cache line.
 const LINE_WORDS: usize = 8;
 
-/// How many classes have slabs, and where their records are.
+/// Which classes have slabs, and where their records are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
-    /// The classes that have slabs: the smallest ones.
-    pub(super) classes: u32,
-    /// Those that have records: these, and the next larger ones if they have stacks.
-    pub(super) records: u32,
+    /// How many classes have slabs: the smallest ones.
+    pub(super) classes: usize,
+    /// How many have records: these, and the next larger ones if they have stacks.
+    pub(super) records: usize,
     /// The metadata index of the number of calls that are short of memory.
     pub(super) pressure: usize,
     /// The metadata index of the first record: of fewer bits than an index has, so that no sum of it
@@ -133,10 +145,10 @@ impl Shape {
         let first = if Self::lanes::<P>() > 1 {
             (self.marks::<S, P>() + marks).next_multiple_of(LINE_WORDS)
         } else {
-            end.checked_sub(self.records as usize * record::WORDS)?
+            end.checked_sub(self.records * record::WORDS)?
         };
         let placed = Self { first_record: u32::try_from(first).ok()?, ..self };
-        let behind = placed.record::<P>(placed.records) + Self::lanes::<P>() * placed.hints::<P>();
+        let behind = placed.behind_records::<P>() + Self::lanes::<P>() * placed.hints::<P>();
         let needed = self.marks::<S, P>() - self.pressure + marks + (behind - first);
         (needed <= words && behind <= end).then_some(placed)
     }
@@ -174,21 +186,26 @@ impl Shape {
 
     /// Where the record of a class lies.
     #[inline(always)]
-    pub(super) const fn record<P: Policy>(&self, class: u32) -> usize {
-        self.first_record as usize + class as usize * Self::record_words::<P>()
+    pub(super) const fn record<P: Policy>(&self, class: Class) -> usize {
+        self.first_record as usize + class.place / (Class::PLACE / Self::record_words::<P>())
+    }
+
+    /// Where the records end.
+    const fn behind_records<P: Policy>(&self) -> usize {
+        self.first_record as usize + self.records * Self::record_words::<P>()
     }
 
     /// Where the hint of a class and lane lies, of more lanes than one: those of a lane in words that no
     /// other lane has near its own.
     #[inline(always)]
-    pub(super) const fn hint<P: Policy>(&self, class: u32, lane: usize) -> usize {
-        self.record::<P>(self.records) + lane * self.hints::<P>() + class as usize
+    pub(super) const fn hint<P: Policy>(&self, class: Class, lane: usize) -> usize {
+        self.behind_records::<P>() + lane * self.hints::<P>() + class.number()
     }
 
     /// The words of a lane's hints.
     const fn hints<P: Policy>(&self) -> usize {
         if Self::lanes::<P>() > 1 {
-            (self.records as usize).next_multiple_of(LINE_WORDS) + LINE_WORDS
+            self.records.next_multiple_of(LINE_WORDS) + LINE_WORDS
         } else {
             0
         }
@@ -228,58 +245,61 @@ impl Shape {
     pub(super) fn lay_out<S: Storage, P: Policy>(&self, tree: &Tree<S, P>) {
         let words = tree.words();
         let mut marks = self.marks::<S, P>();
-        let put = |index: u32, field: usize, value: usize| {
-            if let Some(word) = words.get(self.record::<P>(index) + field) {
+        let put = |class: Class, field: usize, value: usize| {
+            if let Some(word) = words.get(self.record::<P>(class) + field) {
                 word.store(value);
             }
         };
-        for index in (0..self.records).filter(|_| Self::has_one_thread::<S::Word, P>()) {
-            put(index, record::HINT, max_value::<S::Word>());
+        let classes = |numbers: Range<usize>| numbers.map(|number| Class::at(number, P::PRECISION));
+        for class in classes(0..self.records).filter(|_| Self::has_one_thread::<S::Word, P>()) {
+            put(class, record::HINT, max_value::<S::Word>());
             for field in record::STACK + 1..record::WORDS {
-                put(index, field, Stack::<S::Word>::NONE);
+                put(class, field, Stack::<S::Word>::NONE);
             }
         }
         if let Some(rooms) = self.rooms_in::<_, P>(words) {
             rooms.clear();
         }
         // What has no slabs gives to one that is nowhere.
-        for index in self.classes..self.records {
-            put(index, record::BASE, max_value::<S::Word>() / 2);
+        for class in classes(self.classes..self.records) {
+            put(class, record::BASE, max_value::<S::Word>() / 2);
         }
-        for index in 0..self.classes {
-            let class = Class::at(index, P::PRECISION);
+        for class in classes(0..self.classes) {
             let natural = Order::new(class.natural).unwrap_or(Order::MAX);
-            let kind = SlabKind::new::<S::Word>(natural, class.leaves, index);
+            let kind = SlabKind::new::<S::Word>(natural, class.leaves, class.number());
             let order = kind.order::<S::Word>();
+            let twos = class.leaves.trailing_zeros();
+            let odd = inverse(class.leaves >> twos);
+            let (inverse, shift) = if record::is_wide::<S::Word>() {
+                (odd << (32 - twos), 0)
+            } else {
+                (odd & u32::MAX as usize, twos as usize)
+            };
             let fields = [
                 (record::WHOLE, kind.tag | kind.slots),
                 (record::BASE, tree.slab_base(natural)),
-                (record::INVERSE, inverse(class.leaves >> class.leaves.trailing_zeros())),
-                (
-                    record::SHIFTS,
-                    (order.get() as usize) << record::HEIGHT
-                        | class.leaves.trailing_zeros() as usize,
-                ),
+                (record::INVERSE, inverse),
+                (record::SHIFTS, (order.get() as usize) << record::height::<S::Word>() | shift),
                 (record::WITHIN, order.leaves() - 1),
                 (record::MARKS, tree.slab_marks(natural, marks)),
             ];
             for (field, value) in fields {
-                put(index, field, value);
+                put(class, field, value);
             }
             marks += tree.slab_summary_words(natural);
         }
     }
 }
 
-/// The inverse of an odd number modulo 2^32, by Newton's method: each step doubles the bits that are right.
+/// The inverse of an odd number modulo 2^`usize::BITS`, by Newton's method: each step doubles the bits that are
+/// right.
 const fn inverse(odd: usize) -> usize {
-    let odd = odd as u32;
     // Three bits.
     let mut inverse = odd;
     let mut right = 3;
-    while right < u32::BITS {
-        inverse = inverse.wrapping_mul(2_u32.wrapping_sub(odd.wrapping_mul(inverse)));
+    while right < usize::BITS {
+        inverse = inverse.wrapping_mul(2_usize.wrapping_sub(odd.wrapping_mul(inverse)));
         right *= 2;
     }
-    inverse as usize
+    inverse
 }

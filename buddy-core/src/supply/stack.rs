@@ -11,6 +11,7 @@
 //! What was taken stays above the top, and goes back without another look, as long as it cannot be
 //! another's: what is neither is [`Stack::NONE`].
 
+use crate::direct::direct;
 use crate::tree::{Word, max_value};
 
 /// The most blocks.
@@ -119,11 +120,11 @@ impl<'t, W: Word> Stack<'t, W> {
     #[inline(always)]
     fn position(self, name: usize) -> Option<usize> {
         let is_there = |block: &W| block.load() == name;
-        // Rarely so.
+        // Rarely so, and only then is it worth knowing where.
         if !self.blocks().iter().any(is_there) {
             return None;
         }
-        self.blocks().iter().position(is_there)
+        self.blocks().iter().position(|block| is_there(direct(block)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Taking blocks: from the stack, the slab that was taken from before, any slab, a new one.
 
-use super::{Names, Record, Supply, record};
+use super::{LookUp, Names, Record, Supply, record};
 use crate::class::Class;
 use crate::tree::{Policy, Storage, Tree, Word};
 use core::ops::Range;
@@ -36,7 +36,9 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// its name.
     #[inline(always)]
     pub(crate) fn take(self, class: Class) -> Option<usize> {
-        let record = self.record(class)?;
+        let LookUp::Found(record) = self.look_up(class) else {
+            return None;
+        };
         if Self::ONE_THREAD {
             if let Some(name) = record.stack().pop() {
                 return Some(name);

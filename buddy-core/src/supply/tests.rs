@@ -140,7 +140,7 @@ fn marks_are_exact<W: Word>() {
             // More and fewer blocks by turns.
             let grows = step / 15_000 % 2 == 0;
             if held.is_empty() || next() % 8 < if grows { 5 } else { 3 } {
-                let class = Class::at((next() % 7) as u32, Lazy::PRECISION);
+                let class = Class::at(next() % 7, Lazy::PRECISION);
                 let mut taken = supply.take(class).or_else(|| supply.take_marked(class));
                 if taken.is_none() || next() % 500 == 0 {
                     held.extend(taken.map(|first| (first, class)));

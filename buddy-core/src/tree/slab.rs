@@ -83,11 +83,11 @@ impl SlabKind {
 
     /// The slabs of slots of `leaves` leaves, at most those of the order `natural` and more than half of
     /// them; told from others of that order by `rank`, modulo [`Self::ranks`].
-    pub(crate) fn new<W: Word>(natural: Order, leaves: usize, rank: u32) -> Self {
+    pub(crate) fn new<W: Word>(natural: Order, leaves: usize, rank: usize) -> Self {
         let count = (natural.leaves() << node_shift::<W>()) / leaves;
         let slots = (1 << count.min(Self::most_slots::<W>())) - 1;
         let tag = node::SLAB << (W::BITS - node::SLAB_BITS);
-        let rank = (rank & (Self::ranks::<W>() - 1)) as usize;
+        let rank = rank & (Self::ranks::<W>() as usize - 1);
         let rank = rank << (W::BITS - upper_bits::<W>() + 1);
         Self { natural, leaves, tag: tag | rank, slots }
     }

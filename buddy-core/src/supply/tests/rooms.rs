@@ -136,7 +136,7 @@ fn a_room_is_made_and_extended_where_the_block_is() {
 fn a_block_that_was_taken_from_a_stack_and_has_a_room_does_not_go_back() {
     with_supply::<Plain, Lazy>(|supply| {
         let old = super::large(supply);
-        let new = Class::at(old.index + 1, Lazy::PRECISION);
+        let new = Class::at(old.number() + 1, Lazy::PRECISION);
         let first = supply.tree.allocate_exact(old.leaves).unwrap();
         assert!(supply.give(first, old) && supply.take(old) == Some(first));
         supply.note_grown(first, first);
