@@ -55,17 +55,17 @@ fn refused(error: &FreeError) -> ! {
 }
 
 impl<P: Named> Allocator for Buddy<P> {
-    #[inline]
+    #[inline(always)]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.0.allocate(layout).ok().map(NonNull::cast)
     }
 
-    #[inline]
+    #[inline(always)]
     fn alloc_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.0.allocate_zeroed(layout).ok().map(NonNull::cast)
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn dealloc(&mut self, block: NonNull<u8>, layout: Layout) {
         // SAFETY: the caller does not use the block any more.
         if let Err(error) = unsafe { self.0.deallocate(block, layout) } {
@@ -73,7 +73,7 @@ impl<P: Named> Allocator for Buddy<P> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn realloc(
         &mut self,
         block: NonNull<u8>,

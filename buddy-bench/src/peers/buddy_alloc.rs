@@ -31,12 +31,12 @@ impl Peer for BuddyAlloc {
 }
 
 impl Allocator for BuddyAlloc {
-    #[inline]
+    #[inline(always)]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         NonNull::new(self.0.malloc(layout.size()))
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn dealloc(&mut self, block: NonNull<u8>, _layout: Layout) {
         self.0.free(block.as_ptr());
     }
@@ -73,13 +73,13 @@ impl Peer for WithFastPath {
 }
 
 impl Allocator for WithFastPath {
-    #[inline]
+    #[inline(always)]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the size is not zero.
         NonNull::new(unsafe { self.0.alloc(layout) })
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn dealloc(&mut self, block: NonNull<u8>, layout: Layout) {
         // SAFETY: a live block of this allocator, which is not used any more.
         unsafe { self.0.dealloc(block.as_ptr(), layout) }

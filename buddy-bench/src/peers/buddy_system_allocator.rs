@@ -25,12 +25,12 @@ impl Peer for BuddySystem {
 }
 
 impl Allocator for BuddySystem {
-    #[inline]
+    #[inline(always)]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.0.alloc(layout).ok()
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn dealloc(&mut self, block: NonNull<u8>, layout: Layout) {
         // SAFETY: a live block with that layout, which is not used any more.
         unsafe { self.0.dealloc(block, layout) }

@@ -24,7 +24,7 @@ impl Peer for Bump {
 }
 
 impl Allocator for Bump {
-    #[inline]
+    #[inline(always)]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let end = |start: usize| start.checked_add(layout.size());
         let mut start = self.used.next_multiple_of(layout.align());
@@ -35,7 +35,7 @@ impl Allocator for Bump {
         NonNull::new(self.region.start.as_ptr().wrapping_add(start))
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn dealloc(&mut self, _block: NonNull<u8>, _layout: Layout) {}
 }
 

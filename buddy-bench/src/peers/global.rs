@@ -30,25 +30,25 @@ impl<G: Named> Peer for Global<G> {
 }
 
 impl<G: Named> Allocator for Global<G> {
-    #[inline]
+    #[inline(always)]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the size is not zero.
         NonNull::new(unsafe { self.0.alloc(layout) })
     }
 
-    #[inline]
+    #[inline(always)]
     fn alloc_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the size is not zero.
         NonNull::new(unsafe { self.0.alloc_zeroed(layout) })
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn dealloc(&mut self, block: NonNull<u8>, layout: Layout) {
         // SAFETY: a live block with that layout, which is not used any more.
         unsafe { self.0.dealloc(block.as_ptr(), layout) }
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn realloc(
         &mut self,
         block: NonNull<u8>,

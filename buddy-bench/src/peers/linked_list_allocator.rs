@@ -26,12 +26,12 @@ impl Peer for LinkedList {
 }
 
 impl Allocator for LinkedList {
-    #[inline]
+    #[inline(always)]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.0.allocate_first_fit(layout).ok()
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn dealloc(&mut self, block: NonNull<u8>, layout: Layout) {
         // SAFETY: a live block with that layout, which is not used any more.
         unsafe { self.0.deallocate(block, layout) }

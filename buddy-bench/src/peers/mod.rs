@@ -42,7 +42,7 @@ pub trait Allocator {
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>>;
 
     /// A block of zeros.
-    #[inline]
+    #[inline(always)]
     fn alloc_zeroed(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         let block = self.alloc(layout)?;
         // SAFETY: the allocator gave the block, with this many bytes.
@@ -62,7 +62,7 @@ pub trait Allocator {
     ///
     /// # Safety
     /// As [`Self::dealloc`], if the call succeeds. `new` has the alignment of `old`.
-    #[inline]
+    #[inline(always)]
     unsafe fn realloc(
         &mut self,
         block: NonNull<u8>,

@@ -23,18 +23,18 @@ impl Peer for Rlsf {
 }
 
 impl Allocator for Rlsf {
-    #[inline]
+    #[inline(always)]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.0.allocate(layout)
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn dealloc(&mut self, block: NonNull<u8>, layout: Layout) {
         // SAFETY: a live block with that alignment, which is not used any more.
         unsafe { self.0.deallocate(block, layout.align()) }
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn realloc(
         &mut self,
         block: NonNull<u8>,

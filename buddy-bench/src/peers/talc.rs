@@ -23,19 +23,19 @@ impl Peer for Talc {
 }
 
 impl Allocator for Talc {
-    #[inline]
+    #[inline(always)]
     fn alloc(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         // SAFETY: the size is not zero.
         NonNull::new(unsafe { self.0.alloc(layout) })
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn dealloc(&mut self, block: NonNull<u8>, layout: Layout) {
         // SAFETY: a live block with that layout, which is not used any more.
         unsafe { self.0.dealloc(block.as_ptr(), layout) }
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn realloc(
         &mut self,
         block: NonNull<u8>,
