@@ -11,10 +11,10 @@ use std::mem::MaybeUninit;
 use std::process::ExitCode;
 use std::ptr::NonNull;
 
-type Leaked<W, P> = Heap<&'static mut [W], 16, P>;
+type Leaked<W, P, const REGIONS: usize = 4> = Heap<&'static mut [W], 16, P, REGIONS>;
 
 /// A heap of 64 MiB.
-fn heap<W: ZeroedWord + 'static, P: Policy>() -> Leaked<W, P>
+fn heap<W: ZeroedWord + 'static, P: Policy, const REGIONS: usize>() -> Leaked<W, P, REGIONS>
 where
     &'static mut [W]: ExclusiveStorage<Word = W>,
 {
@@ -27,11 +27,11 @@ fn layout(size: usize) -> Layout {
 }
 
 /// Allocates and frees one block.
-fn pair<W: ZeroedWord + 'static, P: Policy>(size: usize, times: usize)
+fn pair<W: ZeroedWord + 'static, P: Policy, const REGIONS: usize>(size: usize, times: usize)
 where
     &'static mut [W]: ExclusiveStorage<Word = W>,
 {
-    let (heap, layout) = (heap::<W, P>(), layout(size));
+    let (heap, layout) = (heap::<W, P, REGIONS>(), layout(size));
     for _ in 0..times {
         let block = heap.allocate(layout).expect("an empty heap").cast();
         // SAFETY: the block is not used.
@@ -55,7 +55,7 @@ fn split_and_merge<P: Policy>(times: usize) {
 /// Makes a block of 1000 bytes one of 2000, where it is, and back: under the lazy policy in its room, else in
 /// the tree.
 fn resize_in_place<P: Policy>(times: usize) {
-    let (heap, small, large) = (heap::<Plain, P>(), layout(1000), layout(2000));
+    let (heap, small, large) = (heap::<Plain, P, 4>(), layout(1000), layout(2000));
     let mut block: NonNull<u8> = heap.allocate(small).expect("an empty heap").cast();
     for _ in 0..times {
         // SAFETY: the old pointer is not used again.
@@ -67,7 +67,7 @@ fn resize_in_place<P: Policy>(times: usize) {
 
 /// Allocates 1000 blocks of 64 bytes, and frees them from the first on.
 fn batch(times: usize) {
-    let (heap, layout) = (heap::<Plain, Lazy>(), layout(64));
+    let (heap, layout) = (heap::<Plain, Lazy, 4>(), layout(64));
     let mut blocks = vec![NonNull::dangling(); 1000];
     for _ in 0..times.div_ceil(1000) {
         for block in &mut blocks {
@@ -82,7 +82,7 @@ fn batch(times: usize) {
 
 /// Frees a block that was freed before.
 fn double_free(times: usize) {
-    let (heap, layout) = (heap::<Plain, Lazy>(), layout(64));
+    let (heap, layout) = (heap::<Plain, Lazy, 4>(), layout(64));
     let block = heap.allocate(layout).expect("an empty heap").cast();
     // SAFETY: the block is not used.
     unsafe { heap.deallocate(block, layout) }.expect("a block");
@@ -94,7 +94,7 @@ fn double_free(times: usize) {
 
 /// Asks for more than there is.
 fn refusal(times: usize) {
-    let (heap, held, more) = (heap::<Plain, Lazy>(), layout(24 << 20), layout(48 << 20));
+    let (heap, held, more) = (heap::<Plain, Lazy, 4>(), layout(24 << 20), layout(48 << 20));
     let _held = heap.allocate(held).expect("an empty heap");
     for _ in 0..times {
         heap.allocate(more).expect_err("there is less");
@@ -103,7 +103,7 @@ fn refusal(times: usize) {
 
 /// [`pair`] of 64 bytes on a hardened heap.
 fn hardened(hardening: Hardening, times: usize) {
-    let heap: Hardened<_, 16> = Hardened::new(heap::<Plain, Lazy>(), hardening);
+    let heap: Hardened<_, 16> = Hardened::new(heap::<Plain, Lazy, 4>(), hardening);
     let layout = layout(64);
     for _ in 0..times {
         let block = heap.allocate(layout).expect("an empty heap").cast();
@@ -118,14 +118,15 @@ const NOTHING: Hardening = Hardening::new(1);
 type Path = (&'static str, fn(usize));
 
 const PATHS: &[Path] = &[
-    ("pair-64", |times| pair::<Plain, Lazy>(64, times)),
-    ("pair-80", |times| pair::<Plain, Lazy>(80, times)),
-    ("pair-4096", |times| pair::<Plain, Lazy>(4096, times)),
-    ("pair-64-atomic", |times| pair::<Atomic, Lazy>(64, times)),
-    ("pair-65536", |times| pair::<Plain, Lazy>(65536, times)),
-    ("pair-1048576", |times| pair::<Plain, Lazy>(1 << 20, times)),
-    ("pair-64-eager", |times| pair::<Plain, Eager>(64, times)),
-    ("pair-80-eager", |times| pair::<Plain, Eager>(80, times)),
+    ("pair-64", |times| pair::<Plain, Lazy, 4>(64, times)),
+    ("pair-64-one-region", |times| pair::<Plain, Lazy, 1>(64, times)),
+    ("pair-80", |times| pair::<Plain, Lazy, 4>(80, times)),
+    ("pair-4096", |times| pair::<Plain, Lazy, 4>(4096, times)),
+    ("pair-64-atomic", |times| pair::<Atomic, Lazy, 4>(64, times)),
+    ("pair-65536", |times| pair::<Plain, Lazy, 4>(65536, times)),
+    ("pair-1048576", |times| pair::<Plain, Lazy, 4>(1 << 20, times)),
+    ("pair-64-eager", |times| pair::<Plain, Eager, 4>(64, times)),
+    ("pair-80-eager", |times| pair::<Plain, Eager, 4>(80, times)),
     ("split-and-merge", split_and_merge::<Lazy>),
     ("split-and-merge-eager", split_and_merge::<Eager>),
     ("batch-64", batch),

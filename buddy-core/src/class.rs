@@ -73,7 +73,7 @@ impl Class {
     /// From one class to the next.
     pub(crate) const PLACE: usize = 16;
     /// No supply knows of so many.
-    const MOST: usize = u32::MAX as usize / Self::PLACE;
+    pub(crate) const MOST: usize = (1 << 31) / Self::PLACE;
 
     /// Classes are numbered by size from 0 on, without gaps.
     pub(crate) const fn number(self) -> usize {

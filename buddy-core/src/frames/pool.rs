@@ -30,7 +30,8 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
         let words = storage.len();
         let tree = Tree::reserved_zeroed(storage, span).ok()?;
         let at = tree.own_words();
-        let slabs = if P::LAZY { Shape::fitting(&tree, at, words - at) } else { Shape::NONE };
+        let slabs =
+            if P::LAZY { Shape::fitting(&tree, at, words - at) } else { Shape::none(words) }?;
         let pool = Self { tree, slabs };
         pool.supply().lay_out();
         Some(pool)

@@ -5,8 +5,9 @@ use super::regions::{Change, Regions};
 use super::span::{PAGE, Span};
 use super::{BuildError, ExclusiveStorage, Heap, ZeroedWord, zeros};
 use crate::supply::{Leaves, Shape, Supply};
-use crate::tree::{Policy, Storage, Tree, Word};
+use crate::tree::{self, Policy, Storage, Tree, Word};
 use core::mem::MaybeUninit;
+use core::ops::Range;
 use core::ptr::NonNull;
 use core::slice;
 use core::sync::atomic::AtomicUsize;
@@ -67,7 +68,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 
     /// A heap without regions over a tree. `zeroed`: the storage behind the tree's words holds
     /// zeros.
-    fn with_tree(tree: Tree<S, P>, zeroed: bool) -> Self {
+    fn with_tree(tree: Tree<S, P>, zeroed: bool) -> Result<Self, BuildError> {
         let tree_words = tree.own_words();
         let spare = tree.words().get(tree_words..).unwrap_or(&[]);
         let leaves = tree.capacity_end() - tree.range().start;
@@ -76,8 +77,10 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let slabs = if Self::HAS_SLABS {
             Shape::fitting(&tree, tree_words + zero_words, spare.len())
         } else {
-            Shape::NONE
+            Shape::none(tree.words().len())
         };
+        let Range { start: first, end } = tree.range();
+        let slabs = slabs.ok_or(tree::BuildError::Range { first, end })?;
         if zeroed {
             Supply::new(&tree, &slabs, Leaves).lay_out();
         } else {
@@ -86,7 +89,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             }
             Supply::new(&tree, &slabs, Leaves).clear();
         }
-        Self { tree: Some(tree), slabs, tree_words, zero_words, ..Self::empty() }
+        Ok(Self { tree: Some(tree), slabs, tree_words, zero_words, ..Self::empty() })
     }
 
     /// The limit of what the words can number.
@@ -116,7 +119,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let range = first..first.saturating_add(span.leaves(MIN_BLOCK));
         let tree =
             if zeroed { Tree::new_zeroed(storage, range) } else { Tree::new(storage, range) }?;
-        let heap = Self::with_tree(tree, zeroed);
+        let heap = Self::with_tree(tree, zeroed)?;
         let Span { base, bytes } = span;
         let leaves = span.leaves(MIN_BLOCK);
         if let Some(change) = heap.regions.change() {
@@ -154,7 +157,7 @@ impl<S: ExclusiveStorage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usiz
             |leaves| Self::with_extras(leaves, Tree::<S, P>::metadata_words(0..leaves)) <= words;
         let leaves = largest(limit.min(Self::most_leaves()), fits).max(1);
         let tree = Tree::reserved(storage, 0..leaves)?;
-        Ok(Self::with_tree(tree, false))
+        Self::with_tree(tree, false)
     }
 }
 
@@ -280,7 +283,7 @@ impl<'a, W: ZeroedWord, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let storage =
             unsafe { Self::cut_words(&mut span, Self::with_extras(leaves, words), false) };
         let tree = Tree::reserved_zeroed(storage.ok_or(too_small)?, 0..leaves)?;
-        let heap = Self::with_tree(tree, true);
+        let heap = Self::with_tree(tree, true)?;
         // SAFETY: the caller's duties, and the metadata was cut off from the span.
         unsafe { heap.add_raw(span.base, span.bytes) }.map_err(|_| too_small)?;
         Ok(heap)

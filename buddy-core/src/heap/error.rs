@@ -100,7 +100,8 @@ pub enum BuildError {
         /// The bytes that the heap and its metadata take.
         bytes: usize,
     },
-    /// The metadata does not fit.
+    /// The metadata does not fit, or is more than a heap's can be: 2^35 words, or 2^30 where addresses have
+    /// 32 bits.
     #[error(transparent)]
     Metadata(#[from] tree::BuildError),
 }

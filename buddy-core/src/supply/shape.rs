@@ -7,7 +7,7 @@
 //! records: of the classes with slabs, and of some larger ones that have a stack only
 //! ```
 //!
-//! With one lane there are no hints, and the last record ends with the last word: so what is behind the
+//! With one lane there are no hints, and the last record ends within the last line: so what is behind the
 //! records is found not to be there without a comparison of its own.
 
 use super::room::{self, Rooms};
@@ -82,15 +82,26 @@ pub(crate) struct Shape {
     pub(super) records: usize,
     /// The metadata index of the number of calls that are short of memory.
     pub(super) pressure: usize,
-    /// The metadata index of the first record: of fewer bits than an index has, so that no sum of it
-    /// overflows.
+    /// The line that the first record begins with: no sum of its index and a class's place overflows.
     first_record: u32,
 }
+
+/// A line behind all words: those of heaps are fewer than that. (Where an index has 32 bits, a word has 4 bytes
+/// at least.)
+const NOWHERE: u32 = if usize::BITS > 32 { u32::MAX } else { (1 << 30) / LINE_WORDS as u32 };
+
+/// Where an index has 32 bits, too.
+const _: () = assert!(Class::MOST * Class::PLACE + record::WORDS + (1 << 30) <= u32::MAX as usize);
 
 impl Shape {
     /// No classes: the first record would lie behind all words.
     pub(crate) const NONE: Self =
-        Self { classes: 0, records: 0, pressure: 0, first_record: u32::MAX };
+        Self { classes: 0, records: 0, pressure: 0, first_record: NOWHERE };
+
+    /// No classes of a tree with so many words; `None` if it has too many.
+    pub(crate) fn none(words: usize) -> Option<Self> {
+        (words / LINE_WORDS < NOWHERE as usize).then_some(Self::NONE)
+    }
 
     /// The words to spend on the slabs of a tree of `tree_words` words over `leaves` leaves: what both
     /// together may take is 4.3 bits a leaf, which leaves nothing for those of small trees; half a bit more
@@ -103,14 +114,14 @@ impl Shape {
     }
 
     /// For so many of the smallest classes as `words` words from metadata index `pressure` on, the tree's
-    /// last, have room for, at most all that a tree has slabs for.
+    /// last, have room for, at most all that a tree has slabs for. `None` if there are too many words.
     pub(crate) fn fitting<S: Storage, P: Policy>(
         tree: &Tree<S, P>,
         pressure: usize,
         words: usize,
-    ) -> Self {
-        let mut shape = Self { pressure, ..Self::NONE };
+    ) -> Option<Self> {
         let end = tree.words().len();
+        let mut shape = Self { pressure, ..Self::none(end)? };
         let words = words.min(end.saturating_sub(pressure));
         let is_at_most = |natural: u32, below_top: u32| {
             natural.saturating_add(below_top) <= tree.max_order().get()
@@ -137,20 +148,22 @@ impl Shape {
             let Some(larger) = larger.placed::<S, P>(marks, words, end) else { break };
             shape = larger;
         }
-        if shape.records == 0 { Self::NONE } else { shape }
+        Some(if shape.records == 0 { Self::NONE } else { shape })
     }
 
     /// With so many words of marks, up to metadata index `end`; `None` if it does not fit in `words` then.
     fn placed<S: Storage, P: Policy>(self, marks: usize, words: usize, end: usize) -> Option<Self> {
+        let behind_marks = self.marks::<S, P>() + marks;
         let first = if Self::lanes::<P>() > 1 {
-            (self.marks::<S, P>() + marks).next_multiple_of(LINE_WORDS)
+            behind_marks.next_multiple_of(LINE_WORDS)
         } else {
-            end.checked_sub(self.records * record::WORDS)?
+            end.checked_sub(self.records * record::WORDS)? / LINE_WORDS * LINE_WORDS
         };
-        let placed = Self { first_record: u32::try_from(first).ok()?, ..self };
+        let first_record = u32::try_from(first / LINE_WORDS).ok()?;
+        let placed = Self { first_record, ..self };
         let behind = placed.behind_records::<P>() + Self::lanes::<P>() * placed.hints::<P>();
-        let needed = self.marks::<S, P>() - self.pressure + marks + (behind - first);
-        (needed <= words && behind <= end).then_some(placed)
+        let is_placed = behind_marks <= first && behind <= end && behind - self.pressure <= words;
+        is_placed.then_some(placed)
     }
 
     /// Whether one thread has the supply for itself.
@@ -184,15 +197,21 @@ impl Shape {
         self.records == 0
     }
 
+    /// Where the records begin.
+    #[inline(always)]
+    const fn first(&self) -> usize {
+        self.first_record as usize * LINE_WORDS
+    }
+
     /// Where the record of a class lies.
     #[inline(always)]
     pub(super) const fn record<P: Policy>(&self, class: Class) -> usize {
-        self.first_record as usize + class.place / (Class::PLACE / Self::record_words::<P>())
+        self.first() + class.place / (Class::PLACE / Self::record_words::<P>())
     }
 
     /// Where the records end.
     const fn behind_records<P: Policy>(&self) -> usize {
-        self.first_record as usize + self.records * Self::record_words::<P>()
+        self.first() + self.records * Self::record_words::<P>()
     }
 
     /// Where the hint of a class and lane lies, of more lanes than one: those of a lane in words that no
@@ -212,7 +231,7 @@ impl Shape {
     }
 
     /// Where the marks begin.
-    const fn marks<S: Storage, P: Policy>(&self) -> usize {
+    pub(super) const fn marks<S: Storage, P: Policy>(&self) -> usize {
         self.rooms() + if Self::has_rooms::<S::Word, P>() { room::WORDS } else { 0 }
     }
 

@@ -39,7 +39,7 @@ fn with_supply_from<W: Word, P: Policy>(start: usize, call: impl FnOnce(Supply<'
     let own = Tree::<Box<[W]>, P>::metadata_words(start..LEAVES + start);
     let words: Box<[W]> = (0..own + 3000).map(|_| W::default()).collect();
     let tree = Tree::new(words, start..LEAVES + start).unwrap();
-    let shape = Shape::fitting(&tree, own, 3000);
+    let shape = Shape::fitting(&tree, own, 3000).unwrap();
     assert!(!shape.is_none());
     let supply = Supply::new(&tree, &shape, Leaves);
     supply.clear();
@@ -105,7 +105,38 @@ fn slots_of_every_class_lie_side_by_side_and_are_freed_once() {
 fn words_that_cannot_tell_the_classes_apart_have_no_slabs() {
     let words: Box<[Plain32]> = (0..20_000).map(|_| Plain32::default()).collect();
     let tree: Tree<_, Exact4> = Tree::new(words, 0..LEAVES).unwrap();
-    assert_eq!(Shape::fitting(&tree, tree.own_words(), 3000).classes, 0);
+    assert_eq!(Shape::fitting(&tree, tree.own_words(), 3000).unwrap().classes, 0);
+}
+
+/// With any number of words: marks and records lie apart, and other classes have no record.
+fn every_number_of_words<W: Word, P: Policy>() {
+    let own = Tree::<Box<[W]>, P>::metadata_words(FIRST..FIRST + LEAVES);
+    let mut most = 0;
+    for spare in 0..1500 {
+        let words: Box<[W]> = (0..own + spare).map(|_| W::default()).collect();
+        let tree: Tree<_, P> = Tree::new(words, FIRST..FIRST + LEAVES).unwrap();
+        let shape = Shape::fitting(&tree, own, spare).unwrap();
+        let supply = Supply::new(&tree, &shape, Leaves);
+        supply.clear();
+        for number in 0..shape.records + 100 {
+            let has_record = supply.record(Class::at(number, P::PRECISION)).is_some();
+            assert_eq!(has_record, number < shape.records, "{spare}");
+        }
+        let natural = |(class, _): (Class, _)| Order::new(class.natural).unwrap();
+        let marks = supply.classes().map(|of| tree.slab_summary_words(natural(of))).sum::<usize>();
+        let behind = shape.marks::<Box<[W]>, P>() + marks;
+        assert!(shape.is_none() || behind <= shape.record::<P>(Class::at(0, 3)), "{spare}");
+        assert!(shape.classes >= most, "{spare}");
+        most = shape.classes;
+    }
+    assert!(most > 0);
+}
+
+#[test]
+fn marks_and_records_lie_apart() {
+    every_number_of_words::<Plain, Lazy>();
+    every_number_of_words::<Plain32, Lazy>();
+    every_number_of_words::<Atomic, TwoCpus>();
 }
 
 /// Each slab with a free slot is marked, or the hint, and no other is marked.
