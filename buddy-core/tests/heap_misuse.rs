@@ -1,7 +1,7 @@
 //! Everything that a heap refuses, with a check that nothing has changed.
 
 use buddy_core::heap::{AllocError, Block, BuildError, FreeError, RegionError};
-use buddy_core::{Heap, Plain, Plain32, Statistics, tree};
+use buddy_core::{Heap, Lazy, Plain, Plain32, Statistics, tree};
 use std::alloc::Layout;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
@@ -162,6 +162,33 @@ fn foreign_pointers_are_out_of_bounds() {
             assert!(!heap.contains(ptr));
         }
     });
+}
+
+/// Where such a leaf's slab would be there are words of other orders, some of them slabs with the same mark.
+#[test]
+fn pointers_behind_the_region_are_no_slots() {
+    let mut memory = vec![MaybeUninit::uninit(); 1 << 22];
+    let start: NonNull<u8> = NonNull::from(memory.as_mut_slice()).cast();
+    let heap: Heap<&mut [Plain], 16, Lazy, 1> = Heap::from_region(&mut memory).unwrap();
+    for round in 0..40 {
+        for leaves in [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 48, 64] {
+            if leaves <= 16 || round < 16 {
+                heap.allocate(layout(leaves * 16, 8)).unwrap();
+            }
+        }
+    }
+    let before = (heap.statistics(), heap.walk().count());
+    for address in (1_usize << 22..5 << 21).step_by(16) {
+        let foreign = NonNull::new(start.as_ptr().wrapping_add(address)).unwrap();
+        for size in [16, 32, 48, 64, 80, 112] {
+            // SAFETY: not one of them is freed.
+            let error = unsafe { heap.deallocate(foreign, layout(size, 8)) }.unwrap_err();
+            let address = foreign.addr().get();
+            assert_eq!(error, FreeError::OutOfBounds { address }, "{size}");
+        }
+    }
+    assert_eq!((heap.statistics(), heap.walk().count()), before);
+    heap.validate().unwrap();
 }
 
 #[test]
