@@ -33,7 +33,8 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     #[inline]
     pub fn free_sized(&self, first: Frame<FRAME_SIZE>, count: usize) -> Result<(), FreeError> {
         let number = first.number();
-        let pool = self.highest_pool().filter(|pool| pool.tree().range().contains(&number));
+        // Behind the range nothing is in a slab.
+        let pool = self.highest_pool().filter(|pool| pool.tree().records(number));
         if pool.is_some_and(|pool| pool.give_plain(number, count)) {
             return Ok(());
         }

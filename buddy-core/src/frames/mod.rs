@@ -179,7 +179,7 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     #[inline]
     pub fn allocate(&self, order: Order) -> Result<Frame<FRAME_SIZE>, AllocError> {
         // Nothing is at hand that is larger than may be.
-        match self.highest_pool().and_then(|pool| pool.take_at_hand(order.leaves())) {
+        match self.highest_pool().and_then(|pool| pool.take_at_hand(order)) {
             Some(first) => Ok(Frame::new(first)),
             None => self.allocate_other(order),
         }
@@ -188,7 +188,7 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     /// As [`Self::allocate`], where nothing is at hand.
     #[inline(never)]
     fn allocate_other(&self, order: Order) -> Result<Frame<FRAME_SIZE>, AllocError> {
-        if let Some(first) = self.highest_pool().and_then(|pool| pool.take_marked(order.leaves())) {
+        if let Some(first) = self.highest_pool().and_then(|pool| pool.take_marked(order)) {
             return Ok(Frame::new(first));
         }
         Self::order_for(order.leaves())?;

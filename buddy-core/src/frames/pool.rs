@@ -78,16 +78,22 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
         self.supply().extent_at(frame)
     }
 
-    /// Takes a block of so many frames that is at hand.
+    /// The class of blocks of an order: powers of two are always sizes.
     #[inline(always)]
-    pub(super) fn take_at_hand(&self, frames: usize) -> Option<usize> {
-        self.supply().take(Self::class(frames)?)
+    fn class_of(order: Order) -> Class {
+        Classes::<P>::holding(order.leaves() - 1)
+    }
+
+    /// Takes a block of an order that is at hand.
+    #[inline(always)]
+    pub(super) fn take_at_hand(&self, order: Order) -> Option<usize> {
+        self.supply().take(Self::class_of(order))
     }
 
     /// As [`Self::take_at_hand`], of any slab.
     #[inline]
-    pub(super) fn take_marked(&self, frames: usize) -> Option<usize> {
-        self.supply().take_marked(Self::class(frames)?)
+    pub(super) fn take_marked(&self, order: Order) -> Option<usize> {
+        self.supply().take_marked(Self::class_of(order))
     }
 
     /// Frees the block of so many frames at a frame of the pool, if that needs no look at the tree; says whether
