@@ -68,7 +68,8 @@ use regions::Regions;
 ///   [`Word`](crate::Word)s. With atomic words the heap is `Sync` and needs no lock.
 /// - `MIN_BLOCK`, a power of two and at least 8, is checked at compile time.
 /// - `P` says when freed blocks are merged and how exactly blocks are cut to size.
-/// - `REGIONS` is how many separate pieces of memory there can be.
+/// - `REGIONS` is how many separate pieces of memory there can be. With 1 a block that is at hand is handed out
+///   without a look at the region's bounds.
 ///
 /// Every call checks its arguments against the tree first; on an error nothing has changed. No call
 /// panics, and all but those that say otherwise take O(orders + summary levels) steps.
