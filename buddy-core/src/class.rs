@@ -88,6 +88,7 @@ impl Class {
         let shift = natural.saturating_sub(mantissa + 1);
         let steps = last >> shift;
         let index = ((shift as usize) << mantissa) + steps;
+        // Of 32 bits, so that the compiler sees that no sum with a place overflows.
         let is_fine = mantissa >= u32::BITS / 2;
         let index = if is_fine && index > Self::MOST { Self::MOST } else { index };
         Self { place: index as u32 as usize * Self::PLACE, leaves: (steps + 1) << shift, natural }

@@ -34,7 +34,7 @@ impl<W: Word, P: Policy, const ZONES: usize, const FRAME_SIZE: usize, const MAX_
     pub fn free_sized(&self, first: Frame<FRAME_SIZE>, count: usize) -> Result<(), FreeError> {
         let number = first.number();
         // Behind the range nothing is in a slab.
-        let pool = self.highest_pool().filter(|pool| pool.tree().records(number));
+        let pool = self.highest_pool().filter(|pool| pool.tree().holds(number, 1));
         if pool.is_some_and(|pool| pool.give_plain(number, count)) {
             return Ok(());
         }

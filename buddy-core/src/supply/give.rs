@@ -16,16 +16,8 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     #[inline(always)]
     pub(crate) fn give(self, first: usize, class: Class) -> bool {
         let name = self.names.name(first);
-        name.is_some_and(|name| {
-            self.give_back(name, class) || self.give_plain(name, class, || Some(first))
-        }) || self.give_slow(first, class)
-    }
-
-    /// As [`Self::give`], of the block with that name, if it was taken last of those that rest.
-    #[inline(always)]
-    pub(crate) fn give_back(self, name: usize, class: Class) -> bool {
-        Self::ONE_THREAD
-            && self.record(class).is_some_and(|record| record.stack().put_back_last(name))
+        name.is_some_and(|name| self.give_plain(name, class, || Some(first)))
+            || self.give_slow(first, class)
     }
 
     /// As [`Self::give`], of the block with that name, if nothing is to be done but to put a block on the

@@ -340,17 +340,9 @@ impl<S: Storage, P: Policy> Tree<S, P> {
         self.free_sized_run(first, leaves)
     }
 
-    /// Whether the metadata records the leaf, in the range or behind it. (One comparison: numbers below the first
-    /// leaf become large.)
-    #[inline(always)]
-    pub(crate) fn records(&self, leaf: usize) -> bool {
-        let Geometry { first, capacity, .. } = self.geometry;
-        leaf.wrapping_sub(first) < capacity - first
-    }
-
     /// Whether the leaves lie in what the metadata records.
     #[inline(always)]
-    fn holds(&self, first: usize, leaves: usize) -> bool {
+    pub(crate) fn holds(&self, first: usize, leaves: usize) -> bool {
         first >= self.geometry.first
             && first < self.geometry.capacity
             && leaves <= self.geometry.capacity - first
