@@ -1,10 +1,10 @@
 //! Everything that a heap refuses, with a check that nothing has changed.
 
-use buddy_core::heap::{AllocError, Block, BuildError, FreeError, RegionError};
-use buddy_core::{Heap, Lazy, Plain, Plain32, Statistics, tree};
+use buddy_core::heap::{AllocError, Block, BuildError, FreeError, RegionError, ZeroedWord};
+use buddy_core::{Atomic, Heap, Lazy, Plain, Plain32, Statistics, tree};
 use std::alloc::Layout;
 use std::mem::MaybeUninit;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 type TestHeap<'a> = Heap<&'a mut [Plain], 16>;
 
@@ -189,6 +189,37 @@ fn pointers_behind_the_region_are_no_slots() {
     }
     assert_eq!((heap.statistics(), heap.walk().count()), before);
     heap.validate().unwrap();
+}
+
+fn check_addresses_that_are_nowhere<W: ZeroedWord>() {
+    let mut memory = vec![MaybeUninit::uninit(); 1 << 22];
+    let heap: Heap<&mut [W], 16, Lazy, 1> = Heap::from_region(&mut memory).unwrap();
+    let addresses = [1, 15, 16, 1 << (usize::BITS - 1), usize::MAX >> 1, u32::MAX as usize];
+    let addresses = addresses.into_iter().chain((0..100).map(|below| usize::MAX - below));
+    for address in addresses {
+        let nowhere = NonNull::new(ptr::without_provenance_mut(address)).unwrap();
+        for size in [16, 64, 80, 1024, 4096, 16384, 65536] {
+            let held = heap.allocate(layout(size, 8)).unwrap();
+            let before = heap.statistics();
+            // SAFETY: nothing is freed.
+            let error = unsafe { heap.deallocate(nowhere, layout(size, 8)) };
+            assert_eq!(error, Err(FreeError::OutOfBounds { address }), "{size}");
+            assert_eq!(heap.statistics(), before);
+            // SAFETY: the block is not used.
+            unsafe { heap.deallocate(held.cast(), layout(size, 8)).unwrap() };
+            // SAFETY: nothing is freed.
+            let error = unsafe { heap.deallocate(nowhere, layout(size, 8)) };
+            assert_eq!(error, Err(FreeError::OutOfBounds { address }), "{size}");
+        }
+    }
+}
+
+/// Not even what stands for no block where freed ones rest.
+#[test]
+fn addresses_that_are_nowhere_are_out_of_bounds() {
+    check_addresses_that_are_nowhere::<Plain>();
+    check_addresses_that_are_nowhere::<Plain32>();
+    check_addresses_that_are_nowhere::<Atomic>();
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::region::Region;
 use super::regions::{Change, Regions};
 use super::span::{PAGE, Span};
 use super::{BuildError, ExclusiveStorage, Heap, ZeroedWord, zeros};
-use crate::supply::{Leaves, Shape, Supply};
+use crate::supply::Shape;
 use crate::tree::{self, Policy, Storage, Tree, Word};
 use core::mem::MaybeUninit;
 use core::ops::Range;
@@ -82,12 +82,13 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let Range { start: first, end } = tree.range();
         let slabs = slabs.ok_or(tree::BuildError::Range { first, end })?;
         if zeroed {
-            Supply::new(&tree, &slabs, Leaves).lay_out();
+            slabs.lay_out::<S, P, &Self>(&tree);
         } else {
             for word in zero_bits {
                 word.store(0);
             }
-            Supply::new(&tree, &slabs, Leaves).clear();
+            slabs.clear(tree.words());
+            slabs.lay_out::<S, P, &Self>(&tree);
         }
         Ok(Self { tree: Some(tree), slabs, tree_words, zero_words, ..Self::empty() })
     }

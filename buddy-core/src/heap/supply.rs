@@ -3,7 +3,7 @@
 use super::{AllocError, Heap};
 use crate::class::Class;
 use crate::supply::{Names, Shape, Supply};
-use crate::tree::{Policy, Storage, Tree, Word};
+use crate::tree::{Policy, Storage, Tree, Word, max_value};
 use core::alloc::Layout;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
@@ -202,6 +202,11 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> Names
     for &Heap<S, MIN_BLOCK, P, REGIONS>
 {
+    fn none<W: Word>() -> usize {
+        // Pointers of callers have all addresses but this.
+        if Heap::<S, MIN_BLOCK, P, REGIONS>::BY_ADDRESS { 0 } else { max_value::<W>() }
+    }
+
     #[inline(always)]
     fn name(self, first: usize) -> Option<usize> {
         if !Heap::<S, MIN_BLOCK, P, REGIONS>::BY_ADDRESS {

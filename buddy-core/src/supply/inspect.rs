@@ -147,7 +147,9 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
     pub(super) fn forget_name(self, first: usize, class: Class) -> bool {
         let record = self.record(class).filter(|_| Self::ONE_THREAD);
         let name = self.names.name(first);
-        record.zip(name).is_none_or(|(record, name)| record.stack().forget(name))
+        record
+            .zip(name)
+            .is_none_or(|(record, name)| record.stack().forget(name, N::none::<S::Word>()))
     }
 
     /// Leaves of free slots, of what rests on stacks, and of rooms behind their blocks. Nothing changes hands.

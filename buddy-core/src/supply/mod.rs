@@ -327,6 +327,6 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
 
     /// Makes it one without slabs, in words that hold zeros. O(classes).
     pub(crate) fn lay_out(self) {
-        self.shape.lay_out(self.tree);
+        self.shape.lay_out::<S, P, N>(self.tree);
     }
 }

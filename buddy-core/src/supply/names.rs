@@ -1,10 +1,14 @@
 //! What blocks are called by those who hold them.
 
+use crate::tree::{Word, max_value};
+
 /// How blocks are called where a supply serves them. What is taken again as it was given back needs no
 /// reckoning then: stacks keep names, and a slab that is taken from has that of its first slot.
 pub(crate) trait Names: Copy {
-    /// The name of the block at `first`: no two blocks have the same, and none that of no block,
-    /// the largest value of a word.
+    /// What no block is called, nor anything that a caller may take for one; a word has room for it.
+    fn none<W: Word>() -> usize;
+
+    /// The name of the block at `first`: no two blocks have the same.
     fn name(self, first: usize) -> Option<usize>;
     /// The first leaf of the block with that name.
     fn first(self, name: usize) -> Option<usize>;
@@ -17,6 +21,10 @@ pub(crate) trait Names: Copy {
 pub(crate) struct Leaves;
 
 impl Names for Leaves {
+    fn none<W: Word>() -> usize {
+        max_value::<W>()
+    }
+
     #[inline(always)]
     fn name(self, first: usize) -> Option<usize> {
         Some(first)

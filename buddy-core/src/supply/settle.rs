@@ -33,7 +33,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
                 self.free(first, class, record, false);
             }
         }
-        record.stack().clear();
+        record.stack().clear(N::none::<S::Word>());
     }
 
     /// Frees all blocks that rest on stacks, and what is behind blocks that have rooms.

@@ -11,7 +11,7 @@
 //! records is found not to be there without a comparison of its own.
 
 use super::room::{self, Rooms};
-use super::stack::{self, Stack};
+use super::{Names, stack};
 use crate::class::Class;
 use crate::tree::{Order, Policy, SlabKind, Storage, Tree, Word, max_value};
 use core::ops::Range;
@@ -255,13 +255,13 @@ impl Shape {
     }
 
     /// Writes zeros.
-    pub(super) fn clear<W: Word>(&self, words: &[W]) {
+    pub(crate) fn clear<W: Word>(&self, words: &[W]) {
         let own = words.get(self.pressure..).filter(|_| !self.is_none());
         own.unwrap_or(&[]).iter().for_each(|word| word.store(0));
     }
 
     /// Writes the records of a supply without slabs into words that hold zeros.
-    pub(super) fn lay_out<S: Storage, P: Policy>(&self, tree: &Tree<S, P>) {
+    pub(crate) fn lay_out<S: Storage, P: Policy, N: Names>(&self, tree: &Tree<S, P>) {
         let words = tree.words();
         let mut marks = self.marks::<S, P>();
         let put = |class: Class, field: usize, value: usize| {
@@ -273,7 +273,7 @@ impl Shape {
         for class in classes(0..self.records).filter(|_| Self::has_one_thread::<S::Word, P>()) {
             put(class, record::HINT, max_value::<S::Word>());
             for field in record::STACK + 1..record::WORDS {
-                put(class, field, Stack::<S::Word>::NONE);
+                put(class, field, N::none::<S::Word>());
             }
         }
         if let Some(rooms) = self.rooms_in::<_, P>(words) {

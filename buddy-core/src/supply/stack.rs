@@ -9,10 +9,10 @@
 //! ```
 //!
 //! What was taken stays above the top, and goes back without another look, as long as it cannot be
-//! another's: what is neither is [`Stack::NONE`].
+//! another's: what is neither is [`Names::none`](super::Names::none).
 
 use crate::direct::direct;
-use crate::tree::{Word, max_value};
+use crate::tree::Word;
 
 /// The most blocks.
 pub(super) const MOST: usize = 6;
@@ -30,9 +30,6 @@ impl<W> Clone for Stack<'_, W> {
 impl<W> Copy for Stack<'_, W> {}
 
 impl<'t, W: Word> Stack<'t, W> {
-    /// No block's name.
-    pub(super) const NONE: usize = max_value::<W>();
-
     #[inline(always)]
     fn count(self) -> usize {
         self.0[0].load()
@@ -90,20 +87,21 @@ impl<'t, W: Word> Stack<'t, W> {
         true
     }
 
-    /// Forgets that the block `name` was taken: it may be another's from now on. `false` if it is here.
-    pub(super) fn forget(self, name: usize) -> bool {
+    /// Forgets that the block `name` was taken: it may be another's from now on. `false` if it is here. (`none` is no
+    /// block's name.)
+    pub(super) fn forget(self, name: usize, none: usize) -> bool {
         let Some(at) = self.position(name) else { return true };
         let is_taken = at >= self.count();
         if is_taken {
-            self.blocks()[at].store(Self::NONE);
+            self.blocks()[at].store(none);
         }
         is_taken
     }
 
     /// Forgets all blocks.
-    pub(super) fn clear(self) {
+    pub(super) fn clear(self, none: usize) {
         self.0[0].store(0);
-        self.blocks().iter().for_each(|block| block.store(Self::NONE));
+        self.blocks().iter().for_each(|block| block.store(none));
     }
 
     /// How many blocks are here.
@@ -133,9 +131,11 @@ mod tests {
     use super::*;
     use crate::tree::{Plain, Plain32};
 
+    const NONE: usize = 99;
+
     fn stack<W: Word>(words: &[W; WORDS]) -> Stack<'_, W> {
         let stack = Stack(words);
-        stack.clear();
+        stack.clear(NONE);
         stack
     }
 
@@ -182,13 +182,13 @@ mod tests {
         assert_eq!(stack.put_back(14), Some(false));
         assert_eq!((stack.put_back(16), stack.put_back(15)), (Some(true), Some(true)));
         assert_eq!([stack.pop(), stack.pop(), stack.pop()], [Some(15), Some(16), Some(21)]);
-        assert!(stack.forget(16) && stack.forget(16));
+        assert!(stack.forget(16, NONE) && stack.forget(16, NONE));
         assert!(!stack.put_back_last(16) && stack.put_back(16) == Some(false));
         assert_eq!((stack.put_back(15), stack.put_back(21)), (Some(true), Some(true)));
         // What is here is not forgotten one by one.
-        assert!(!stack.forget(15));
+        assert!(!stack.forget(15, NONE));
         assert!(stack.has(15));
-        stack.clear();
+        stack.clear(NONE);
         assert_eq!((stack.len(), stack.has(15), stack.put_back(11)), (0, false, Some(false)));
     }
 }
