@@ -55,6 +55,7 @@ impl<P: Policy> Classes<P> {
             let Small { place, natural, last } = Self::SMALL[last];
             Class { place: place as usize, leaves: last as usize + 1, natural: natural as u32 }
         } else {
+            rare();
             Class::holding(last, P::PRECISION)
         }
     }
@@ -68,6 +69,11 @@ const fn mantissa(precision: u32) -> u32 {
         _ => usize::BITS - 1,
     }
 }
+
+/// What leads here is laid out behind everything else.
+#[cold]
+#[inline]
+const fn rare() {}
 
 impl Class {
     /// From one class to the next.

@@ -6,7 +6,7 @@
 //! part or divided. What is refused while slots are free is attempted again while none is.
 
 use crate::class::{Class, Classes};
-use crate::supply::{Leaves, Shape, Supply};
+use crate::supply::{Leaves, Names, Shape, Supply};
 use crate::tree::{AllocError, Extent, FreeError, Kind, Order, Policy, Tree, Word};
 use core::ops::Range;
 
@@ -30,8 +30,11 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
         let words = storage.len();
         let tree = Tree::reserved_zeroed(storage, span).ok()?;
         let at = tree.own_words();
-        let slabs =
-            if P::LAZY { Shape::fitting(&tree, at, words - at) } else { Shape::none(words) }?;
+        let slabs = if P::LAZY {
+            Shape::fitting::<_, P, Leaves>(&tree, at, words - at)
+        } else {
+            Shape::none(words)
+        }?;
         let pool = Self { tree, slabs };
         pool.supply().lay_out();
         Some(pool)
@@ -101,7 +104,9 @@ impl<'m, W: Word, P: Policy> Pool<'m, W, P> {
     #[inline(always)]
     pub(super) fn give_plain(&self, first: usize, frames: usize) -> bool {
         let class = Self::class(frames);
-        class.is_some_and(|class| self.supply().give_plain(first, class, || Some(first)))
+        class.is_some_and(|class| {
+            self.supply().give_plain(class, || Some(first), || Some(first << Leaves::FINE))
+        })
     }
 
     /// Takes a slot of a slab.

@@ -138,8 +138,8 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         region: Region,
     ) -> bool {
         region.first >= tree.range().start
-            && region.first <= tree.capacity_end()
-            && region.leaves <= tree.capacity_end() - region.first
+            && region.first <= Self::numbers_end(tree)
+            && region.leaves <= Self::numbers_end(tree) - region.first
             && others.all(|other| other.is_apart_from(&region) || other.is_beside(&region))
     }
 
@@ -169,7 +169,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 
     /// The numbers that no region has or borders on.
     fn gaps(&self, tree: &Tree<S, P>) -> impl Iterator<Item = (usize, usize)> {
-        let (start, capacity) = (tree.range().start, tree.capacity_end());
+        let (start, capacity) = (tree.range().start, Self::numbers_end(tree));
         let regions = self.regions.iter();
         let starts = core::iter::once(start).chain(regions.clone().map(|region| region.end() + 1));
         starts.filter_map(move |from| {
@@ -199,6 +199,8 @@ mod tests {
         let words = Tree::<&mut [Plain]>::metadata_words(range.clone());
         let mut words: Vec<Plain> = (0..words).map(|_| Plain::zero()).collect();
         let tree: Tree<&mut [Plain]> = Tree::new(words.as_mut_slice(), range).unwrap();
+        let mut from_0: Vec<Plain> = (0..200).map(|_| Plain::zero()).collect();
+        let tree_from_0: Tree<&mut [Plain]> = Tree::new(from_0.as_mut_slice(), 0..100).unwrap();
         let region = |at: usize, first, leaves| {
             let base = NonNull::new(ptr::without_provenance_mut(at)).unwrap();
             Region { base, first, leaves, bytes: leaves * 16, extendable: true }
@@ -221,6 +223,14 @@ mod tests {
             let found = Boxless::is_vacant(&tree, others, region(0x8000, first, leaves));
             assert_eq!(found, is_vacant, "{first} {leaves}");
         }
+        // A sixteenth of all addresses each.
+        let largest = |first, leaves| {
+            type Huge<'w> = Heap<&'w mut [Plain], { 1 << (usize::BITS - 4) }>;
+            let region = region(0x1000, first, leaves);
+            Huge::is_vacant(&tree_from_0, core::iter::empty(), region)
+        };
+        assert!(largest(0, 15) && largest(14, 1));
+        assert!(!largest(0, 16) && !largest(15, 1) && !largest(20, 1));
         // Where memory and numbers go on.
         assert!(Boxless::is_vacant(&tree, [other].into_iter(), region(0x10a0, 130, 70)));
         assert!(!Boxless::is_vacant(&tree, [other].into_iter(), region(0x10a0, 130, 71)));

@@ -75,7 +75,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         let zero_words = zeros::words_for::<S::Word>(leaves).min(spare.len());
         let (zero_bits, spare) = spare.split_at(zero_words);
         let slabs = if Self::HAS_SLABS {
-            Shape::fitting(&tree, tree_words + zero_words, spare.len())
+            Shape::fitting::<S, P, &Self>(&tree, tree_words + zero_words, spare.len())
         } else {
             Shape::none(tree.words().len())
         };
@@ -93,10 +93,15 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         Ok(Self { tree: Some(tree), slabs, tree_words, zero_words, ..Self::empty() })
     }
 
-    /// The limit of what the words can number.
+    /// The limit of what the words can number, and of what there are addresses for.
     fn most_leaves() -> usize {
         let bits = <S::Word as Word>::BITS.min(usize::BITS);
-        usize::MAX >> (usize::BITS - bits) >> 2
+        (usize::MAX >> (usize::BITS - bits) >> 2).min(usize::MAX / MIN_BLOCK)
+    }
+
+    /// Where the numbers end that leaves may have.
+    pub(super) fn numbers_end(tree: &Tree<S, P>) -> usize {
+        tree.capacity_end().min(Self::most_leaves())
     }
 
     /// The number of the first leaf of a heap's only region.

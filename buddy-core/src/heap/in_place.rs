@@ -209,7 +209,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             // SAFETY: the supply handed it out (H6).
             let start = unsafe { self.start_named(taken)? };
             let moved = self.regions.leaf_at(start)?;
-            if !supply.give_plain(name, from, || Some(first)) {
+            if !supply.give_plain(from, || Some(name), || Some(first * MIN_BLOCK)) {
                 supply.give(moved, to);
                 return None;
             }

@@ -221,10 +221,10 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
     /// whether it did.
     #[inline(always)]
     fn give_plain(&self, ptr: NonNull<u8>, class: Class) -> bool {
-        match (&self.tree, self.name_at(ptr)) {
-            (Some(tree), Some(name)) if Self::HAS_SLABS => {
-                let first = || self.first_named_at(name, ptr);
-                self.supply(tree).give_plain(name, class, first)
+        match &self.tree {
+            Some(tree) if Self::HAS_SLABS => {
+                let (name, position) = (|| self.name_at(ptr), || self.position_of(ptr));
+                self.supply(tree).give_plain(class, name, position)
             }
             _ => false,
         }

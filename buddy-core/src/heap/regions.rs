@@ -10,11 +10,13 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize};
 
-/// An entry of the table; see [`Region`].
+/// An entry of the table; see [`Region`]. The position of a leaf is its number times `MIN_BLOCK`.
 struct Entry {
     base: AtomicPtr<u8>,
-    first: AtomicUsize,
-    leaves: AtomicUsize,
+    /// The position of the first leaf.
+    start: AtomicUsize,
+    /// The bytes of all leaves.
+    span: AtomicUsize,
     bytes: AtomicUsize,
     extendable: AtomicBool,
 }
@@ -23,8 +25,8 @@ impl Entry {
     const fn vacant() -> Self {
         Self {
             base: AtomicPtr::new(ptr::null_mut()),
-            first: AtomicUsize::new(0),
-            leaves: AtomicUsize::new(0),
+            start: AtomicUsize::new(0),
+            span: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             extendable: AtomicBool::new(false),
         }
@@ -55,24 +57,24 @@ impl Entry {
         unsafe { *number.as_ptr() }
     }
 
-    fn region(&self) -> Option<Region> {
-        let leaves = self.leaves.load(Acquire);
-        let base = NonNull::new(self.base()).filter(|_| leaves > 0)?;
+    fn region(&self, min_block: usize) -> Option<Region> {
+        let span = self.span.load(Acquire);
+        let base = NonNull::new(self.base()).filter(|_| span > 0)?;
         Some(Region {
             base,
-            first: self.first.load(Relaxed),
-            leaves,
+            first: self.start.load(Relaxed) / min_block,
+            leaves: span / min_block,
             bytes: self.bytes.load(Relaxed),
             extendable: self.extendable.load(Relaxed),
         })
     }
 
-    fn set(&self, region: Region) {
+    fn set(&self, region: Region, min_block: usize) {
         self.base.store(region.base.as_ptr(), Relaxed);
-        self.first.store(region.first, Relaxed);
+        self.start.store(region.first * min_block, Relaxed);
         self.bytes.store(region.bytes, Relaxed);
         self.extendable.store(region.extendable, Relaxed);
-        self.leaves.store(region.leaves, Release);
+        self.span.store(region.leaves * min_block, Release);
     }
 }
 
@@ -93,7 +95,7 @@ impl<const MIN_BLOCK: usize, const N: usize> Regions<MIN_BLOCK, N> {
 
     /// The regions there are.
     pub(super) fn iter(&self) -> impl Iterator<Item = Region> + Clone {
-        self.table.iter().filter_map(Entry::region)
+        self.table.iter().filter_map(|entry| entry.region(MIN_BLOCK))
     }
 
     /// Lets one caller change the table, until the guard is dropped; `None` if another is at it.
@@ -126,37 +128,42 @@ impl<const MIN_BLOCK: usize, const N: usize> Regions<MIN_BLOCK, N> {
         Self::leaf_in(&self.table[0], ptr.addr().get())
     }
 
+    /// The position of the leaf that `ptr` is in, and how many bytes behind that it is; `None` if it is in none of the
+    /// first region.
+    #[inline(always)]
+    pub(super) fn position_in_first(&self, ptr: NonNull<u8>) -> Option<usize> {
+        Self::position_in(&self.table[0], ptr.addr().get())
+    }
+
     /// The same for the only thread.
     ///
     /// # Safety
     /// No other thread has the heap meanwhile.
     #[inline(always)]
-    pub(super) unsafe fn leaf_in_first_alone(&self, ptr: NonNull<u8>) -> Option<usize> {
+    pub(super) unsafe fn position_in_first_alone(&self, ptr: NonNull<u8>) -> Option<usize> {
         let entry = &self.table[0];
         // SAFETY: the only thread.
         let base = unsafe { entry.base_alone() };
-        let index = Self::index_of(ptr.addr().get().wrapping_sub(base.addr()));
+        let offset = ptr.addr().get().wrapping_sub(base.addr());
         // SAFETY: the only thread.
-        if index >= unsafe { Entry::alone(&entry.leaves) } {
+        if offset >= unsafe { Entry::alone(&entry.span) } {
             return None;
         }
         // SAFETY: the only thread.
-        Some(unsafe { Entry::alone(&entry.first) } + index)
+        Some(unsafe { Entry::alone(&entry.start) } + offset)
+    }
+
+    #[inline(always)]
+    fn position_in(entry: &Entry, address: usize) -> Option<usize> {
+        let span = entry.span.load(Acquire);
+        let offset = address.wrapping_sub(entry.base().addr());
+        if offset < span { Some(entry.start.load(Relaxed) + offset) } else { None }
     }
 
     #[inline(always)]
     fn leaf_in(entry: &Entry, address: usize) -> Option<usize> {
-        let leaves = entry.leaves.load(Acquire);
-        let index = Self::index_of(address.wrapping_sub(entry.base().addr()));
-        if index < leaves { Some(entry.first.load(Relaxed) + index) } else { None }
-    }
-
-    /// Which of a region's leaves starts at an offset. The rotation moves what is no multiple of `MIN_BLOCK`
-    /// to the top: so one comparison with how many there are finds both an offset outside the region and
-    /// one inside a leaf.
-    #[inline(always)]
-    const fn index_of(offset: usize) -> usize {
-        offset.rotate_right(MIN_BLOCK.trailing_zeros())
+        let position = Self::position_in(entry, address)?;
+        if position % MIN_BLOCK == 0 { Some(position / MIN_BLOCK) } else { None }
     }
 
     /// The number of the leaf that `ptr` lies in; `None` outside all regions.
@@ -183,20 +190,20 @@ impl<const MIN_BLOCK: usize, const N: usize> Regions<MIN_BLOCK, N> {
         elsewhere: impl FnOnce() -> T,
     ) -> T {
         let entry = &self.table[0];
-        let leaves = entry.leaves.load(Acquire);
-        let index = leaf.wrapping_sub(entry.first.load(Relaxed));
-        if index >= leaves {
+        let span = entry.span.load(Acquire);
+        let offset = (leaf * MIN_BLOCK).wrapping_sub(entry.start.load(Relaxed));
+        if offset >= span {
             return elsewhere();
         }
         // SAFETY: the leaf lies in the region (H2).
-        say(unsafe { Self::pointer(entry, index * MIN_BLOCK) })
+        say(unsafe { Self::pointer(entry, offset) })
     }
 
     /// As [`Self::pointer_to`], in all regions but the first.
     #[inline(never)]
     pub(super) fn pointer_in_others(&self, leaf: usize) -> Option<NonNull<u8>> {
         self.table[1..].iter().find_map(|entry| {
-            let region = entry.region()?;
+            let region = entry.region(MIN_BLOCK)?;
             let index = leaf.checked_sub(region.first).filter(|index| *index < region.leaves)?;
             // SAFETY: the leaf lies in the region (H2).
             Some(unsafe { Self::pointer(entry, index * MIN_BLOCK) })
@@ -235,7 +242,7 @@ impl<const MIN_BLOCK: usize, const N: usize> Regions<MIN_BLOCK, N> {
     #[inline(never)]
     pub(super) fn pointer_at_in_others(&self, address: usize) -> Option<NonNull<u8>> {
         self.table[1..].iter().find_map(|entry| {
-            let region = entry.region()?;
+            let region = entry.region(MIN_BLOCK)?;
             let offset = address.checked_sub(region.address()).filter(|at| *at < region.bytes)?;
             // SAFETY: the address lies in the region (H1).
             Some(unsafe { Self::pointer(entry, offset) })
@@ -266,17 +273,17 @@ pub(super) struct Change<'r, const MIN_BLOCK: usize, const N: usize>(&'r Regions
 impl<const MIN_BLOCK: usize, const N: usize> Change<'_, MIN_BLOCK, N> {
     /// Adds a region: whether there was room.
     pub(super) fn enter(&self, region: Region) -> bool {
-        let vacant = self.0.table.iter().find(|entry| entry.region().is_none());
-        vacant.map(|entry| entry.set(region)).is_some()
+        let vacant = self.0.table.iter().find(|entry| entry.region(MIN_BLOCK).is_none());
+        vacant.map(|entry| entry.set(region, MIN_BLOCK)).is_some()
     }
 
     /// Lengthens the region that starts at the same leaf as this one to this.
     pub(super) fn lengthen(&self, region: Region) {
         let mut entries = self.0.table.iter();
-        if let Some(entry) =
-            entries.find(|entry| entry.region().is_some_and(|old| old.first == region.first))
+        if let Some(entry) = entries
+            .find(|entry| entry.region(MIN_BLOCK).is_some_and(|old| old.first == region.first))
         {
-            entry.set(region);
+            entry.set(region, MIN_BLOCK);
         }
     }
 }

@@ -138,14 +138,16 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
         if Self::BY_ADDRESS { Some(ptr.addr().get()) } else { self.regions.leaf_in_first(ptr) }
     }
 
-    /// The first leaf of the block with that name at `ptr`; `None` if it is not in the first region.
+    /// The position of `ptr`: that of its leaf, and how many bytes behind that it is. `None` if it is not in the first
+    /// region.
     #[inline(always)]
-    pub(super) fn first_named_at(&self, name: usize, ptr: NonNull<u8>) -> Option<usize> {
-        if !Self::BY_ADDRESS {
-            return Some(name);
+    pub(super) fn position_of(&self, ptr: NonNull<u8>) -> Option<usize> {
+        if Self::BY_ADDRESS {
+            // SAFETY: blocks are called so by the only thread that has the heap (H6).
+            unsafe { self.regions.position_in_first_alone(ptr) }
+        } else {
+            self.regions.position_in_first(ptr)
         }
-        // SAFETY: blocks are called so by the only thread that has the heap (H6).
-        unsafe { self.regions.leaf_in_first_alone(ptr) }
     }
 
     /// Where the block with that name starts; `None` never.
@@ -202,6 +204,9 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
 impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize> Names
     for &Heap<S, MIN_BLOCK, P, REGIONS>
 {
+    /// Positions are bytes.
+    const FINE: u32 = MIN_BLOCK.trailing_zeros();
+
     fn none<W: Word>() -> usize {
         // Pointers of callers have all addresses but this.
         if Heap::<S, MIN_BLOCK, P, REGIONS>::BY_ADDRESS { 0 } else { max_value::<W>() }

@@ -15,54 +15,67 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Frees the block of the class at `first`, if it is one; says whether it was.
     #[inline(always)]
     pub(crate) fn give(self, first: usize, class: Class) -> bool {
-        let name = self.names.name(first);
-        name.is_some_and(|name| self.give_plain(name, class, || Some(first)))
+        self.give_plain(class, || self.names.name(first), || Some(first << N::FINE))
             || self.give_slow(first, class)
     }
 
-    /// As [`Self::give`], of the block with that name, if nothing is to be done but to put a block on the
-    /// stack, or free a slot in its slab.
+    /// As [`Self::give`], of the block with that name at that position, if nothing is to be done but to put a
+    /// block on the stack, or free a slot in its slab.
     #[inline(always)]
     pub(crate) fn give_plain(
         self,
-        name: usize,
         class: Class,
-        first: impl FnOnce() -> Option<usize>,
+        name: impl FnOnce() -> Option<usize>,
+        position: impl Fn() -> Option<usize>,
     ) -> bool {
         let LookUp::Found(record) = self.look_up(class) else {
             return false;
         };
         if !Self::ONE_THREAD {
-            return first().is_some_and(|first| self.give_shared(first, class, record).is_some());
+            return position().is_some_and(|at| self.give_shared(at, class, record).is_some());
         }
+        let Some(name) = name() else {
+            return false;
+        };
         let stack = record.stack();
-        stack.put_back_last(name)
-            || match stack.put_back(name) {
-                Some(false) => {
-                    first().is_some_and(|first| self.give_unknown(name, first, record).is_some())
-                }
-                is_back => is_back.is_some(),
+        if stack.put_back_last(name) {
+            return true;
+        }
+        if stack.is_bypassed() {
+            return position()
+                .is_some_and(|at| self.give_unknown(name, at, record, false).is_some());
+        }
+        match stack.put_back(name) {
+            Some(false) => {
+                position().is_some_and(|at| self.give_unknown(name, at, record, true).is_some())
             }
+            is_back => is_back.is_some(),
+        }
     }
 
-    /// As [`Self::give_plain`], of a block that is not known to the stack.
+    /// As [`Self::give_plain`], of a block that is not known to the stack. (`may_rest` is known where this is compiled.)
     #[inline(always)]
-    fn give_unknown(self, name: usize, first: usize, record: Record<'t, S::Word>) -> Option<()> {
-        let (at, number) = Self::seat_of(first, record);
-        let word = self.words().get(at).filter(|_| number < Self::BITS)?;
-        // What is held of the slab, before and then: of another's word there is something above the slots.
-        let (whole, old) = (record.at(record::WHOLE), word.load());
-        let held = old ^ whole;
-        let held_then = held & !(1 << number);
-        if held >> Self::MOST_SLOTS != 0 || held_then == held {
+    fn give_unknown(
+        self,
+        name: usize,
+        position: usize,
+        record: Record<'t, S::Word>,
+        may_rest: bool,
+    ) -> Option<()> {
+        let Seat { word, at, bit } = self.seat(position, record)?;
+        // What is free of the slab, before and then: of another's word there is something above the slots.
+        let (tag, slots) = (record.tag(), record.at(record::SLOTS));
+        let free = word.load() ^ tag;
+        let free_then = free | bit;
+        if free_then == free || free_then > slots {
             return None;
         }
-        if record.stack().push(name, stack::MOST) {
+        if may_rest && record.stack().push(name, stack::MOST) {
             return Some(());
         }
-        let now = held_then ^ whole;
+        let now = free_then ^ tag;
         // The first slot to be free, or the last; of the slab that is taken from both are as others (M2).
-        if (old & Self::ALL_SLOTS).wrapping_mul(held_then) == 0 && record.at(record::HINT) != at {
+        if (free == 0 || free_then == slots) && record.at(record::HINT) != at {
             let is_done = Self::give_edge(self.tree, self.shape, self.names, record, at, now);
             return is_done.then_some(());
         }
@@ -72,32 +85,27 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
 
     /// As [`Self::give_plain`], where there are no stacks.
     #[inline(always)]
-    fn give_shared(self, first: usize, class: Class, record: Record<'t, S::Word>) -> Option<()> {
-        let (at, number) = Self::seat_of(first, record);
-        let word = self.words().get(at).filter(|_| number < Self::BITS)?;
-        let whole = record.at(record::WHOLE);
-        let has_free = |old: usize| old & Self::ALL_SLOTS != 0;
+    fn give_shared(self, position: usize, class: Class, record: Record<'t, S::Word>) -> Option<()> {
+        let Seat { word, at, bit } = self.seat(position, record)?;
+        let (tag, slots) = (record.tag(), record.at(record::SLOTS));
+        let has_free = |old: usize| old != tag;
         let is_marked = || S::Word::SHARED && self.is_marked(record, Self::number(record, at));
         let hint = self.hint(record, class, Self::lane())?;
         // The slab has another free slot or is marked nevertheless (M2), and does not become whole, unless
         // the lane takes from it.
         let is_plain = |old: usize| {
-            let stays = old ^ whole != 1 << number || hint.load() == at;
-            Self::is_held(old, whole, number) && stays && (has_free(old) || is_marked())
+            let free = old ^ tag;
+            let is_held = free & bit == 0 && free | bit <= slots;
+            let stays = free | bit != slots || hint.load() == at;
+            is_held && stays && (has_free(old) || is_marked())
         };
-        let old = word.update(|old| is_plain(old).then_some(old | 1 << number)).ok()?;
+        let old = word.update(|old| is_plain(old).then_some(old | bit)).ok()?;
         // Whoever cleared the mark in between, or is short of memory, has seen this slot, or else has
         // changed the word before, so that this call sees what it did.
         if S::Word::SHARED && !has_free(old) && (!is_marked() || self.is_short()) {
             self.mark_late(class.number(), Self::number(record, at));
         }
         Some(())
-    }
-
-    /// Whether a word is that of the slab with this word when it is whole, and the slot is there and held.
-    #[inline(always)]
-    fn is_held(word: usize, whole: usize, number: usize) -> bool {
-        (word ^ whole) >> number & 1 == 1 && (word ^ whole) >> Self::MOST_SLOTS == 0
     }
 
     /// Whether a slab is marked as having a free slot; not, if its class has no marks.
@@ -130,7 +138,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         may_rest: bool,
     ) -> bool {
         let tag = record.tag();
-        let seat = self.seat(first, class, record);
+        let seat = self.seat_of(first, record);
         if let Some(seat) = seat.filter(|seat| Self::is_own(seat.word.load(), tag)) {
             match self.free_slot(class, record, &seat) {
                 Ok(()) => return true,
@@ -166,11 +174,11 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     ) -> Result<(), usize> {
         // Before the first of its slots is free (M2).
         let _transit = self.tree.transit();
-        let (tag, bit) = (record.tag(), 1 << seat.slot);
+        let (tag, bit) = (record.tag(), seat.bit);
         let is_held = |old: usize| Self::is_own(old, tag) && old & bit == 0;
         let old = seat.word.update(|old| is_held(old).then_some(old | bit))?;
         if old & SlabKind::opening::<S::Word>() == 0 {
-            self.note_freed(class, record, seat.slab, old);
+            self.note_freed(class, record, Self::number(record, seat.at), old);
         }
         Ok(())
     }
@@ -197,9 +205,8 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// many: whether it does. Others go back to the tree.
     pub(super) fn keep(self, record: Record<'t, S::Word>) -> bool {
         let most = (self.tree.free_leaves() / FREE_FOR_KEPT) >> Self::slab_height(record);
-        let kept = record.0[record::COUNTS]
-            .update(|now| (now / record::KEPT < most).then_some(now + record::KEPT));
-        kept.is_ok()
+        let add = |now: usize| (now / record::KEPT < most).then_some(now + record::KEPT);
+        self.counts(record).is_some_and(|counts| counts.update(add).is_ok())
     }
 
     /// Marks a slab of which a slot was freed while a search cleared the mark.

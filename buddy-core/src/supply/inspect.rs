@@ -131,9 +131,9 @@ impl<S: Storage, P: Policy, N: Names> Supply<'_, S, P, N> {
     /// Whether the slot of the class at `first` is held, if there is one.
     fn find_slot(self, first: usize, class: Class) -> Option<bool> {
         let record = self.record(class)?;
-        let Seat { word, slot, .. } = self.seat(first, class, record)?;
+        let Seat { word, bit, .. } = self.seat_of(first, record)?;
         let word = word.load();
-        Self::is_own(word, record.tag()).then_some(word >> slot & 1 == 0)
+        Self::is_own(word, record.tag()).then_some(word & bit == 0)
     }
 
     /// Sees to it that the class's stack does not know the block at `first`, and it has no room; `false` if it

@@ -72,11 +72,11 @@ impl<S: Storage, P: Policy, N: Copy> Copy for Supply<'_, S, P, N> {}
 
 /// Where a slot's bit is.
 struct Seat<'t, S: Storage> {
+    /// The slab's.
     word: &'t S::Word,
-    /// The slab's number.
-    slab: usize,
-    /// The slot's number.
-    slot: usize,
+    /// The metadata index of that.
+    at: usize,
+    bit: usize,
 }
 
 /// What is known of a class of slabs.
@@ -112,7 +112,12 @@ impl<'t, W: Word> Record<'t, W> {
     /// The word of a slab without free slots.
     #[inline(always)]
     fn tag(self) -> usize {
-        self.at(record::WHOLE) & !SlabKind::all_slots::<W>()
+        self.at(record::TAG)
+    }
+
+    /// The word of a slab of which all slots are free.
+    fn whole(self) -> usize {
+        self.tag() | self.at(record::SLOTS)
     }
 
     fn natural(class: Class) -> Order {
@@ -120,9 +125,8 @@ impl<'t, W: Word> Record<'t, W> {
     }
 
     fn kind(self, class: Class) -> SlabKind {
-        let natural = Self::natural(class);
-        let (tag, whole) = (self.tag(), self.at(record::WHOLE));
-        SlabKind { natural, leaves: class.leaves, tag, slots: whole ^ tag }
+        let (tag, slots) = (self.tag(), self.at(record::SLOTS));
+        SlabKind { natural: Self::natural(class), leaves: class.leaves, tag, slots }
     }
 }
 
@@ -196,7 +200,6 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// The bits of as many slots as a word has room for.
     const ALL_SLOTS: usize = SlabKind::all_slots::<S::Word>();
     const MOST_SLOTS: usize = SlabKind::most_slots::<S::Word>();
-    const BITS: usize = S::Word::BITS as usize;
 
     /// Whether one thread has the supply for itself: freed blocks rest on stacks then.
     const ONE_THREAD: bool = Shape::has_one_thread::<S::Word, P>();
@@ -218,32 +221,32 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         number << (class.natural + Tree::<S, P>::SLAB_HEIGHT)
     }
 
-    /// Where the bit of the slot that begins at `first` is: the metadata index of its slab's word, and its
-    /// number; what is no slot's number if no slot begins there.
+    /// Where the bit of the slot that begins at a position would be. `None` if no slot could begin there.
+    ///
+    /// What is divided is a multiple if the lower half of the product is less than the reciprocal: D. Lemire,
+    /// O. Kaser and N. Kurz, "Faster remainder by direct computation", Software: Practice and Experience 49(6), 2019.
     #[inline(always)]
-    fn seat_of(first: usize, record: Record<'t, S::Word>) -> (usize, usize) {
-        let slot = Self::slot(first & record.at(record::WITHIN), record);
-        (Self::place(record, first >> Self::slab_height(record)), slot)
+    fn seat(self, position: usize, record: Record<'t, S::Word>) -> Option<Seat<'t, S>> {
+        let (slab, _) = record::product::<S::Word>(position, record.at(record::SLABS));
+        let at = Self::place(record, slab);
+        let word = self.words().get(at)?;
+        let reciprocal = record.at(record::RECIPROCAL);
+        let within = position & record.at(record::WITHIN);
+        let (slot, rest) = record::product::<S::Word>(within, reciprocal);
+        // No slot has a number that a word has no bit for.
+        let bit = 1 << (slot & (S::Word::BITS as usize - 1));
+        if rest < reciprocal { Some(Seat { word, at, bit }) } else { None }
     }
 
     /// `log2` of the leaves of a slab.
-    #[inline(always)]
-    fn slab_height(record: Record<'t, S::Word>) -> usize {
-        record.at(record::SHIFTS) >> record::height::<S::Word>()
+    fn slab_height(record: Record<'t, S::Word>) -> u32 {
+        (S::Word::BITS - N::FINE).saturating_sub(record.at(record::SLABS).trailing_zeros())
     }
 
-    /// The number of the slot so many leaves behind its slab's first; what is no slot's number if no
-    /// slot begins there.
-    ///
-    /// Exact division by multiplication with the inverse of the odd part: T. Granlund and
-    /// P. L. Montgomery, "Division by Invariant Integers using Multiplication", PLDI 1994, section 9.
-    #[inline(always)]
-    fn slot(within: usize, record: Record<'t, S::Word>) -> usize {
-        let product = within.wrapping_mul(record.at(record::INVERSE));
-        if record::is_wide::<S::Word>() {
-            return product.rotate_right(32);
-        }
-        (product as u32).rotate_right(record.at(record::SHIFTS) as u32) as usize
+    /// The number of the class with that record, which its place tells.
+    fn class_number(self, record: Record<'t, S::Word>) -> usize {
+        let bytes = core::ptr::from_ref(record.0).addr().wrapping_sub(self.words().as_ptr().addr());
+        self.shape.class_number::<P>(bytes / size_of::<S::Word>())
     }
 }
 
@@ -274,12 +277,10 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     }
 
     /// The seat of the block of the class at `first`; `None` if a slot of the class would not begin there.
-    fn seat(self, first: usize, class: Class, record: Record<'t, S::Word>) -> Option<Seat<'t, S>> {
-        let (at, number) = Self::seat_of(first, record);
+    fn seat_of(self, first: usize, record: Record<'t, S::Word>) -> Option<Seat<'t, S>> {
+        let seat = self.seat(first << N::FINE, record);
         // Behind the last slot blocks are the tree's, those of the class, too.
-        let is_slot = number < Self::BITS && record.kind(class).slots >> number & 1 == 1;
-        let word = self.words().get(at).filter(|_| is_slot)?;
-        Some(Seat { word, slab: Self::number(record, at), slot: number })
+        seat.filter(|seat| record.at(record::SLOTS) & seat.bit != 0)
     }
 
     /// Whether a word is that of a slab with this tag, opened or not.
@@ -291,6 +292,11 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Whether a block of the class is on its stack.
     fn rests(self, record: Record<'t, S::Word>, first: usize) -> bool {
         Self::ONE_THREAD && self.names.name(first).is_some_and(|name| record.stack().has(name))
+    }
+
+    /// What is counted of a class's slabs; of one that has some.
+    fn counts(self, record: Record<'t, S::Word>) -> Option<&'t S::Word> {
+        self.words().get(self.shape.counts(self.class_number(record)))
     }
 
     /// Whether anybody is short of memory.

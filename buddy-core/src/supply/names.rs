@@ -5,6 +5,10 @@ use crate::tree::{Word, max_value};
 /// How blocks are called where a supply serves them. What is taken again as it was given back needs no
 /// reckoning then: stacks keep names, and a slab that is taken from has that of its first slot.
 pub(crate) trait Names: Copy {
+    /// Where blocks are is reckoned in *positions*: so many a leaf, `log2`. (1 at least: so a word has room for what a
+    /// slot's go into 2^`BITS`.)
+    const FINE: u32;
+
     /// What no block is called, nor anything that a caller may take for one; a word has room for it.
     fn none<W: Word>() -> usize;
 
@@ -21,6 +25,8 @@ pub(crate) trait Names: Copy {
 pub(crate) struct Leaves;
 
 impl Names for Leaves {
+    const FINE: u32 = 1;
+
     fn none<W: Word>() -> usize {
         max_value::<W>()
     }

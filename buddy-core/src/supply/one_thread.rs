@@ -4,6 +4,9 @@ use super::{Names, Record, Shape, Supply, record};
 use crate::class::Class;
 use crate::tree::{Order, Policy, Storage, Tree, Word, max_value};
 
+/// So many slabs in a row that got their first free slot: a class's stack is bypassed then.
+pub(super) const MANY_REFILLED: usize = 24;
+
 impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Takes a slot of a slab that is marked, which is the hint from now on: its first leaf.
     pub(super) fn take_found(self, class: Class, record: Record<'t, S::Word>) -> Option<usize> {
@@ -13,12 +16,12 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         let next = next.filter(|slab| self.is_well_used(record, *slab));
         let slab = next.or_else(|| self.tree.first_marked(natural, marks, 0))?;
         self.tree.clear_mark(natural, marks, slab);
+        self.forget_refilled(record);
         let word = self.words().get(Self::place(record, slab))?;
         let old = word.load();
         word.store(old & old.wrapping_sub(1));
-        if old == record.at(record::WHOLE) {
-            let counts = &record.0[record::COUNTS];
-            counts.store(counts.load().saturating_sub(record::KEPT));
+        if old == record.whole() {
+            self.keep_less(record);
         }
         self.begin(class, record, slab);
         Some(Self::first_leaf(class, slab) + old.trailing_zeros() as usize * class.leaves)
@@ -55,23 +58,57 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         now: usize,
     ) -> bool {
         let supply = Self::new(tree, shape, names);
-        let is_whole = now == record.at(record::WHOLE);
-        if is_whole && !supply.keep(record) {
-            return false;
+        let is_whole = now == record.whole();
+        if is_whole {
+            if !record.stack().is_bypassed() {
+                supply.bypass_stack(record);
+            }
+            if !supply.keep(record) {
+                return false;
+            }
         }
         if let Some(word) = supply.words().get(at) {
             word.store(now);
         }
         if !is_whole {
             supply.set_mark(record, Self::number(record, at));
+            if !record.stack().is_bypassed() {
+                supply.count_refilled(record);
+            }
         }
         true
     }
 
+    /// Counts a slab that got its first free slot. If there were several in a row, many blocks are freed.
+    fn count_refilled(self, record: Record<'t, S::Word>) {
+        if let Some(counts) = self.counts(record) {
+            let now = counts.load() + record::REFILLED;
+            if now % record::KEPT / record::REFILLED < MANY_REFILLED {
+                counts.store(now);
+            } else {
+                self.forget_refilled(record);
+                self.bypass_stack(record);
+            }
+        }
+    }
+
+    /// Begins to count these anew.
+    fn forget_refilled(self, record: Record<'t, S::Word>) {
+        if let Some(counts) = self.counts(record) {
+            counts.clear(record::KEPT - record::REFILLED);
+        }
+    }
+
+    /// Frees the blocks on a class's stack; those that are freed from now on do not rest, until one is taken.
+    fn bypass_stack(self, record: Record<'t, S::Word>) {
+        self.unstack(Class::at(self.class_number(record), P::PRECISION), record);
+        record.stack().bypass();
+    }
+
     /// Marks a slab that has a free slot, and is not the hint.
     pub(super) fn set_mark(self, record: Record<'t, S::Word>, slab: usize) {
-        let natural = Self::slab_height(record) as u32 - Tree::<S, P>::SLAB_HEIGHT;
-        let natural = Order::new(natural).unwrap_or(Order::MAX);
+        let natural = Self::slab_height(record).checked_sub(Tree::<S, P>::SLAB_HEIGHT);
+        let natural = natural.and_then(Order::new).unwrap_or(Order::MAX);
         self.tree.set_mark(natural, record.at(record::MARKS), slab);
     }
 

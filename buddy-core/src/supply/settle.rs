@@ -1,6 +1,6 @@
 //! Giving everything that rests back to the tree: when memory is short, or somebody wants to look.
 
-use super::{Names, Record, Supply, record};
+use super::{Names, Record, Supply};
 use crate::class::Class;
 use crate::tree::{Order, Policy, Storage, Word};
 
@@ -56,7 +56,9 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
                 // Another call may be at it.
                 self.open(class, record, number);
             }
-            record.0[record::COUNTS].store(0);
+            if let Some(counts) = self.counts(record) {
+                counts.store(0);
+            }
         }
     }
 

@@ -1,9 +1,12 @@
 //! What a supply keeps about its slabs: how much, and where in the words behind the tree's own.
 //!
 //! ```text
-//! | PRESSURE | rooms | marks of class 0 | of class 1 | .. | record of class 0 | .. | hints of lane 0 | of lane 1 | ..
+//! | PRESSURE | rooms | marks of class 0 | of class 1 | .. | counts of class 1 | of class 0 |
+//! | record of class 0 | .. | hints of lane 0 | of lane 1 | ..
 //! rooms: for one thread (`room.rs`)
 //! marks: the summaries over the words that may be the class's slabs, the lowest first
+//! counts: requests that found no slab, up to where one is raised; for one thread REFILLED for each slab that got its
+//!   first free slot since one that had been full was taken from; and KEPT for each that is kept with all slots free
 //! records: of the classes with slabs, and of some larger ones that have a stack only
 //! ```
 //!
@@ -18,26 +21,24 @@ use core::ops::Range;
 
 /// The words of a class's record: two cache lines; with several lanes only the first of them.
 pub(super) mod record {
-    use crate::tree::Word;
+    use crate::tree::{Word, max_value};
 
-    /// The word of a slab of which all slots are free.
-    pub(in crate::supply) const WHOLE: usize = 0;
+    /// The word of a slab without free slots.
+    pub(in crate::supply) const TAG: usize = 0;
+    /// The bits of its slots, the lowest.
+    pub(in crate::supply) const SLOTS: usize = 1;
     /// The metadata index of slab number 0 (wrapping: that word need not be stored).
-    pub(in crate::supply) const BASE: usize = 1;
-    /// The inverse of the odd part of the leaves of a slot, modulo 2^32; in wide words modulo 2^64, times 2^32 and
-    /// divided by the other part: so that the product with the leaves of some slots is their number times 2^32.
-    pub(in crate::supply) const INVERSE: usize = 2;
-    /// `log2` of the leaves of a slab; in words that are not wide from bit [`height`] on, and below it `log2` of
-    /// the part of the leaves of a slot that is a power of two.
-    pub(in crate::supply) const SHIFTS: usize = 3;
-    /// The leaves of a slab, less 1.
-    pub(in crate::supply) const WITHIN: usize = 4;
+    pub(in crate::supply) const BASE: usize = 2;
+    /// What the positions of a slot go into 2^`BITS`, rounded up: so that the upper half of the [`product`] with
+    /// those of some slots is how many they are. 0 without slabs.
+    pub(in crate::supply) const RECIPROCAL: usize = 3;
+    /// What the positions of a slab go into it.
+    pub(in crate::supply) const SLABS: usize = 4;
+    /// The positions of a slab, less 1.
+    pub(in crate::supply) const WITHIN: usize = 5;
     /// The metadata index of the word with the mark of slab number 0 (wrapping, as BASE); of classes with so
     /// few slabs that they have no marks an index that there is not.
-    pub(in crate::supply) const MARKS: usize = 5;
-    /// Requests that found no slab, up to where one is raised, and [`KEPT`] for each slab that is kept with
-    /// all slots free.
-    pub(in crate::supply) const COUNTS: usize = 6;
+    pub(in crate::supply) const MARKS: usize = 6;
     /// With one lane: the metadata index of the slab that it takes from; of none 0, or for one thread the
     /// largest value of a word.
     pub(in crate::supply) const HINT: usize = 7;
@@ -49,16 +50,23 @@ pub(super) mod record {
     /// Those of them that there are with several lanes.
     pub(in crate::supply) const SHARED_WORDS: usize = 8;
 
-    /// In COUNTS.
-    pub(in crate::supply) const KEPT: usize = 16;
-    /// Whether a word has room for two numbers of 32 bits.
-    pub(in crate::supply) const fn is_wide<W: Word>() -> bool {
-        W::BITS >= 64
-    }
+    /// In a class's counts.
+    pub(in crate::supply) const REFILLED: usize = 1 << 4;
+    pub(in crate::supply) const KEPT: usize = 1 << 9;
 
-    /// In SHIFTS: where the height begins. More than a rotation looks at.
-    pub(in crate::supply) const fn height<W: Word>() -> u32 {
-        if is_wide::<W>() { 0 } else { 8 }
+    /// The product of a position with what something goes into 2^`BITS`: its upper half and its lower.
+    #[inline(always)]
+    pub(in crate::supply) const fn product<W: Word>(
+        position: usize,
+        times: usize,
+    ) -> (usize, usize) {
+        if W::BITS >= 64 {
+            let product = position as u128 * times as u128;
+            return ((product >> 64) as usize, product as usize);
+        }
+        // A word numbers all slabs, so there is room for their number in the upper half, too.
+        let product = (position as u64).wrapping_mul(times as u64);
+        ((product >> W::BITS) as usize, product as usize & max_value::<W>())
     }
 }
 
@@ -66,8 +74,6 @@ pub(super) mod record {
 const ORDERS_BELOW_TOP: u32 = 4;
 /// Blocks that rest on a stack are at most this part of the range: `log2`.
 const RESTING_BELOW_TOP: u32 = 6;
-/// Slots' places in their slab are divided in 32 bits.
-const HIGHEST_NATURAL: u32 = 26;
 /// Lanes beyond these share.
 const MOST_LANES: usize = 64;
 /// What threads have to themselves, so that none waits for another: a cache line.
@@ -115,7 +121,7 @@ impl Shape {
 
     /// For so many of the smallest classes as `words` words from metadata index `pressure` on, the tree's
     /// last, have room for, at most all that a tree has slabs for. `None` if there are too many words.
-    pub(crate) fn fitting<S: Storage, P: Policy>(
+    pub(crate) fn fitting<S: Storage, P: Policy, N: Names>(
         tree: &Tree<S, P>,
         pressure: usize,
         words: usize,
@@ -128,11 +134,12 @@ impl Shape {
         };
         // With more significant bits a slab's word cannot tell the classes of an order apart.
         let has_ranks = P::PRECISION <= SlabKind::ranks::<S::Word>().ilog2() + 1;
+        let highest = Self::highest_natural::<S, P, N>(tree);
         let mut marks = 0;
         loop {
             let Class { natural, .. } = Class::at(shape.classes, P::PRECISION);
             let has_slabs = has_ranks
-                && natural <= HIGHEST_NATURAL
+                && highest.is_some_and(|highest| natural <= highest)
                 && is_at_most(natural, Tree::<S, P>::SLAB_HEIGHT + ORDERS_BELOW_TOP);
             let Some(order) = Order::new(natural).filter(|_| has_slabs) else { break };
             let (classes, with_own) = (shape.classes + 1, marks + tree.slab_summary_words(order));
@@ -151,9 +158,17 @@ impl Shape {
         Some(if shape.records == 0 { Self::NONE } else { shape })
     }
 
+    /// The highest order of words that may be slabs: the positions in a slab times those of a slot are less than
+    /// 2^`BITS`, so that divisions are exact.
+    fn highest_natural<S: Storage, P: Policy, N: Names>(tree: &Tree<S, P>) -> Option<u32> {
+        let all_have_positions = tree.capacity_end() <= usize::MAX >> N::FINE;
+        let highest = (S::Word::BITS - Tree::<S, P>::SLAB_HEIGHT) / 2;
+        highest.checked_sub(N::FINE).filter(|_| all_have_positions)
+    }
+
     /// With so many words of marks, up to metadata index `end`; `None` if it does not fit in `words` then.
     fn placed<S: Storage, P: Policy>(self, marks: usize, words: usize, end: usize) -> Option<Self> {
-        let behind_marks = self.marks::<S, P>() + marks;
+        let behind_marks = self.marks::<S, P>() + marks + self.classes;
         let first = if Self::lanes::<P>() > 1 {
             behind_marks.next_multiple_of(LINE_WORDS)
         } else {
@@ -207,6 +222,16 @@ impl Shape {
     #[inline(always)]
     pub(super) const fn record<P: Policy>(&self, class: Class) -> usize {
         self.first() + class.place / (Class::PLACE / Self::record_words::<P>())
+    }
+
+    /// The number of the class with its record there.
+    pub(super) const fn class_number<P: Policy>(&self, record: usize) -> usize {
+        record.wrapping_sub(self.first()) / Self::record_words::<P>()
+    }
+
+    /// Where the counts of a class with slabs are.
+    pub(super) const fn counts(&self, class_number: usize) -> usize {
+        self.first().wrapping_sub(class_number + 1)
     }
 
     /// Where the records end.
@@ -279,27 +304,19 @@ impl Shape {
         if let Some(rooms) = self.rooms_in::<_, P>(words) {
             rooms.clear();
         }
-        // What has no slabs gives to one that is nowhere.
-        for class in classes(self.classes..self.records) {
-            put(class, record::BASE, max_value::<S::Word>() / 2);
-        }
         for class in classes(0..self.classes) {
             let natural = Order::new(class.natural).unwrap_or(Order::MAX);
             let kind = SlabKind::new::<S::Word>(natural, class.leaves, class.number());
             let order = kind.order::<S::Word>();
-            let twos = class.leaves.trailing_zeros();
-            let odd = inverse(class.leaves >> twos);
-            let (inverse, shift) = if record::is_wide::<S::Word>() {
-                (odd << (32 - twos), 0)
-            } else {
-                (odd & u32::MAX as usize, twos as usize)
-            };
+            let (slot, slab) = (class.leaves << N::FINE, order.leaves() << N::FINE);
             let fields = [
-                (record::WHOLE, kind.tag | kind.slots),
+                (record::TAG, kind.tag),
+                (record::SLOTS, kind.slots),
                 (record::BASE, tree.slab_base(natural)),
-                (record::INVERSE, inverse),
-                (record::SHIFTS, (order.get() as usize) << record::height::<S::Word>() | shift),
-                (record::WITHIN, order.leaves() - 1),
+                // As both are at least 2, these are what they go into 2^`BITS`.
+                (record::RECIPROCAL, max_value::<S::Word>() / slot + 1),
+                (record::SLABS, max_value::<S::Word>() / slab + 1),
+                (record::WITHIN, slab - 1),
                 (record::MARKS, tree.slab_marks(natural, marks)),
             ];
             for (field, value) in fields {
@@ -310,15 +327,44 @@ impl Shape {
     }
 }
 
-/// The inverse of an odd number modulo 2^`usize::BITS`, by Newton's method: each step doubles the bits that are
-/// right.
-const fn inverse(odd: usize) -> usize {
-    // Three bits.
-    let mut inverse = odd;
-    let mut right = 3;
-    while right < usize::BITS {
-        inverse = inverse.wrapping_mul(2_usize.wrapping_sub(odd.wrapping_mul(inverse)));
-        right *= 2;
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::supply::Leaves;
+    use crate::tree::{Lazy, Plain, Plain32};
+
+    /// Every slot's position in every slab that there can be, and those around it.
+    fn divisions_are_exact<W: Word>(fine: u32) {
+        let height = W::BITS.ilog2() - 1;
+        let part = |positions: usize| max_value::<W>() / positions + 1;
+        for class in (0..).map(|number| Class::at(number, Lazy::PRECISION)) {
+            if class.natural + fine > (W::BITS - height) / 2 {
+                break;
+            }
+            let (slot, slab) = (class.leaves << fine, 1_usize << (class.natural + height + fine));
+            for at in (0..slab / slot).map(|number| number * slot) {
+                for within in at.saturating_sub(2)..at + 3 {
+                    let (number, rest) = record::product::<W>(within, part(slot));
+                    let is_slot = rest < part(slot);
+                    assert_eq!((number, is_slot), (within / slot, within % slot == 0), "{class:?}");
+                }
+            }
+            let (number, rest) = record::product::<W>(slab - 1, part(slot));
+            assert_eq!((number, rest < part(slot)), ((slab - 1) / slot, false), "{class:?}");
+            for number in [0, 1, 2, 1000, (1 << 24) - 1] {
+                for position in [number * slab, number * slab + slab / 2, number * slab + slab - 1]
+                {
+                    assert_eq!(record::product::<W>(position, part(slab)).0, number, "{class:?}");
+                }
+            }
+        }
     }
-    inverse
+
+    #[test]
+    fn slots_and_slabs_are_found_by_exact_divisions() {
+        for fine in [Leaves::FINE, 3, 4, 5, 12] {
+            divisions_are_exact::<Plain>(fine);
+            divisions_are_exact::<Plain32>(fine);
+        }
+    }
 }

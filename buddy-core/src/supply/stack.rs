@@ -10,6 +10,9 @@
 //!
 //! What was taken stays above the top, and goes back without another look, as long as it cannot be
 //! another's: what is neither is [`Names::none`](super::Names::none).
+//!
+//! Where many blocks are freed in a row, to look through a full stack each time is of no use: when a slab becomes whole
+//! meanwhile, or many get their first free slot, the stack is emptied and *bypassed*, until a block is taken.
 
 use crate::direct::direct;
 use crate::tree::Word;
@@ -106,7 +109,26 @@ impl<'t, W: Word> Stack<'t, W> {
 
     /// How many blocks are here.
     pub(super) fn len(self) -> usize {
-        self.count().min(MOST)
+        if self.is_bypassed() { 0 } else { self.count() }
+    }
+
+    /// Whether it is bypassed: it has no blocks, and knows none.
+    #[inline(always)]
+    pub(super) fn is_bypassed(self) -> bool {
+        self.count() > MOST
+    }
+
+    /// Bypasses it, which is cleared.
+    pub(super) fn bypass(self) {
+        self.0[0].store(MOST + 1);
+    }
+
+    /// Ends that.
+    #[inline(always)]
+    pub(super) fn resume(self) {
+        if self.is_bypassed() {
+            self.0[0].store(0);
+        }
     }
 
     /// Whether the block `name` is here.
@@ -188,7 +210,21 @@ mod tests {
         // What is here is not forgotten one by one.
         assert!(!stack.forget(15, NONE));
         assert!(stack.has(15));
+        stack.resume();
+        assert!(stack.has(15), "it was not bypassed");
         stack.clear(NONE);
         assert_eq!((stack.len(), stack.has(15), stack.put_back(11)), (0, false, Some(false)));
+    }
+
+    #[test]
+    fn nothing_rests_on_a_stack_that_is_bypassed() {
+        let words: [Plain; WORDS] = Default::default();
+        let stack = stack(&words);
+        stack.bypass();
+        assert!(stack.is_bypassed() && !stack.push(7, MOST) && !stack.put_back_last(7));
+        assert_eq!((stack.pop(), stack.put_back(7), stack.len()), (None, Some(false), 0));
+        stack.resume();
+        assert!(!stack.is_bypassed() && stack.push(7, MOST));
+        assert_eq!((stack.len(), stack.pop()), (1, Some(7)));
     }
 }

@@ -54,6 +54,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
                 return None;
             }
             word.store(old & old.wrapping_sub(1));
+            record.stack().resume();
             return Some(record.at(record::AIM).wrapping_add(slot * N::step(class.leaves)));
         }
         let old = Self::take_from(word, record.tag())?;
@@ -99,9 +100,8 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// they may become whole.
     pub(super) fn is_well_used(self, record: Record<'t, S::Word>, slab: usize) -> bool {
         let Some(word) = self.words().get(Self::place(record, slab)) else { return false };
-        let (word, whole) = (word.load(), record.at(record::WHOLE));
-        let slots = |word: usize| (word & Self::ALL_SLOTS).count_ones();
-        word != whole && slots(word) * 2 <= slots(whole)
+        let (free, slots) = (word.load() & Self::ALL_SLOTS, record.at(record::SLOTS));
+        free != slots && free.count_ones() * 2 <= slots.count_ones()
     }
 
     /// Takes a slot of that slab, from which the lane takes from now on.
@@ -110,11 +110,18 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         // `None` if others were faster.
         let old = Self::take_from(self.words().get(at)?, record.tag())?;
         self.aim(class, record, slab);
-        if old == record.at(record::WHOLE) {
-            let _ = record.0[record::COUNTS].update(|now| now.checked_sub(record::KEPT));
+        if old == record.whole() {
+            self.keep_less(record);
         }
         let slot = old.trailing_zeros() as usize;
         Some(Self::first_leaf(class, slab) + slot * class.leaves)
+    }
+
+    /// A slab is taken from that was kept with all slots free, if it was counted.
+    pub(super) fn keep_less(self, record: Record<'t, S::Word>) {
+        if let Some(counts) = self.counts(record) {
+            let _ = counts.update(|now| now.checked_sub(record::KEPT));
+        }
     }
 
     /// With several CPUs: takes a block of the class from any slab at all.
@@ -166,13 +173,13 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         Some(Supplied { first, fresh: first..first + kind.leaves * kind.count() })
     }
 
-    fn is_worth_a_slab(self, class: Class, record: Record<'_, S::Word>) -> bool {
+    fn is_worth_a_slab(self, class: Class, record: Record<'t, S::Word>) -> bool {
         let (free, slab) = (self.tree.free_leaves(), Self::first_leaf(class, 1));
         if slab <= free / FREE_FOR_A_SLAB {
             return true;
         }
-        let counts = &record.0[record::COUNTS];
-        let is_wanted = counts.load() % record::KEPT >= DEMAND;
+        let Some(counts) = self.counts(record) else { return false };
+        let is_wanted = counts.load() % record::REFILLED >= DEMAND;
         if !is_wanted {
             counts.add(1);
         }

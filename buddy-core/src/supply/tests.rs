@@ -4,6 +4,7 @@ extern crate std;
 mod rooms;
 
 use super::give::{FREE_FOR_KEPT, LARGE_BLOCKS};
+use super::one_thread::MANY_REFILLED;
 use super::take::{DEMAND, FREE_FOR_A_SLAB, FREE_ON_DEMAND};
 use super::*;
 use crate::tree::{Atomic, FreeError, Kind, Lazy, Plain, Plain32};
@@ -39,7 +40,7 @@ fn with_supply_from<W: Word, P: Policy>(start: usize, call: impl FnOnce(Supply<'
     let own = Tree::<Box<[W]>, P>::metadata_words(start..LEAVES + start);
     let words: Box<[W]> = (0..own + 3000).map(|_| W::default()).collect();
     let tree = Tree::new(words, start..LEAVES + start).unwrap();
-    let shape = Shape::fitting(&tree, own, 3000).unwrap();
+    let shape = Shape::fitting::<_, P, Leaves>(&tree, own, 3000).unwrap();
     assert!(!shape.is_none());
     let supply = Supply::new(&tree, &shape, Leaves);
     supply.clear();
@@ -105,7 +106,8 @@ fn slots_of_every_class_lie_side_by_side_and_are_freed_once() {
 fn words_that_cannot_tell_the_classes_apart_have_no_slabs() {
     let words: Box<[Plain32]> = (0..20_000).map(|_| Plain32::default()).collect();
     let tree: Tree<_, Exact4> = Tree::new(words, 0..LEAVES).unwrap();
-    assert_eq!(Shape::fitting(&tree, tree.own_words(), 3000).unwrap().classes, 0);
+    let shape = Shape::fitting::<_, Exact4, Leaves>(&tree, tree.own_words(), 3000).unwrap();
+    assert_eq!(shape.classes, 0);
 }
 
 /// With any number of words: marks and records lie apart, and other classes have no record.
@@ -115,7 +117,7 @@ fn every_number_of_words<W: Word, P: Policy>() {
     for spare in 0..1500 {
         let words: Box<[W]> = (0..own + spare).map(|_| W::default()).collect();
         let tree: Tree<_, P> = Tree::new(words, FIRST..FIRST + LEAVES).unwrap();
-        let shape = Shape::fitting(&tree, own, spare).unwrap();
+        let shape = Shape::fitting::<_, P, Leaves>(&tree, own, spare).unwrap();
         let supply = Supply::new(&tree, &shape, Leaves);
         supply.clear();
         for number in 0..shape.records + 100 {
@@ -124,7 +126,7 @@ fn every_number_of_words<W: Word, P: Policy>() {
         }
         let natural = |(class, _): (Class, _)| Order::new(class.natural).unwrap();
         let marks = supply.classes().map(|of| tree.slab_summary_words(natural(of))).sum::<usize>();
-        let behind = shape.marks::<Box<[W]>, P>() + marks;
+        let behind = shape.marks::<Box<[W]>, P>() + marks + shape.classes;
         assert!(shape.is_none() || behind <= shape.record::<P>(Class::at(0, 3)), "{spare}");
         assert!(shape.classes >= most, "{spare}");
         most = shape.classes;
@@ -212,6 +214,77 @@ fn for_one_thread_marks_are_exact() {
     marks_are_exact::<Plain32>();
 }
 
+fn stacks_are_bypassed<W: Word>() {
+    with_supply::<W, Lazy>(|supply| {
+        let class = class::<Lazy>(4);
+        let record = supply.record(class).unwrap();
+        let count = record.kind(class).count();
+        let slots: Vec<_> = (0..20 * count).map(|_| take(supply, class)).collect();
+        for (freed, slot) in slots.iter().enumerate() {
+            assert!(supply.give(*slot, class) && !supply.give(*slot, class));
+            let held = (slots.len() - freed - 1) * class.leaves;
+            assert_eq!(supply.tree.used() - supply.resting(), held);
+            // The first slab has slots that rest, which keep it from being whole.
+            assert_eq!(record.stack().is_bypassed(), freed + 1 >= 2 * count);
+            assert_eq!(supply.find(slots[freed / 2], class), None);
+            check_marks(supply);
+        }
+        assert!(slots.iter().all(|slot| !supply.give(*slot, class)));
+        // Where one is taken, others rest again.
+        let again = [take(supply, class), take(supply, class)];
+        assert!(!record.stack().is_bypassed());
+        for slot in again {
+            assert!(supply.give(slot, class) && record.stack().has(slot));
+        }
+        assert_eq!(take(supply, class), again[1]);
+        assert!(supply.give(again[1], class));
+    });
+}
+
+#[test]
+fn stacks_are_bypassed_while_slabs_become_whole() {
+    stacks_are_bypassed::<Plain>();
+    stacks_are_bypassed::<Plain32>();
+}
+
+fn stacks_are_bypassed_by_frees_all_over<W: Word>() {
+    with_supply::<W, Lazy>(|supply| {
+        let class = class::<Lazy>(1);
+        let record = supply.record(class).unwrap();
+        let count = record.kind(class).count();
+        let slots: Vec<_> = (0..60 * count).map(|_| take(supply, class)).collect();
+        let mut held: Vec<_> = slots.iter().step_by(count).copied().collect();
+        let rest = held.split_off(held.len() - stack::MOST);
+        let free = |slots: &[usize]| slots.iter().all(|slot| supply.give(*slot, class));
+        assert!(free(&rest) && free(&held[..MANY_REFILLED - 1]));
+        assert!(
+            !record.stack().is_bypassed() && rest.iter().all(|slot| supply.rests(record, *slot))
+        );
+        // All that rest are taken, and a slot of a slab that was full.
+        let mut again: Vec<_> = rest.iter().map(|_| take(supply, class)).collect();
+        assert_eq!(take(supply, class), held[0]);
+        assert!(free(&again) && free(&held[MANY_REFILLED - 1..2 * MANY_REFILLED - 2]));
+        assert!(!record.stack().is_bypassed());
+        assert!(free(&held[2 * MANY_REFILLED - 2..2 * MANY_REFILLED - 1]));
+        assert!(
+            record.stack().is_bypassed() && !again.iter().any(|slot| supply.rests(record, *slot))
+        );
+        check_marks(supply);
+        again.extend(&held[1..2 * MANY_REFILLED - 1]);
+        assert!(!again.iter().any(|slot| supply.give(*slot, class)), "they are free");
+        let mut left: Vec<_> = slots.iter().filter(|slot| !again.contains(slot)).collect();
+        left.reverse();
+        assert!(left.into_iter().all(|slot| supply.give(*slot, class)));
+        check_marks(supply);
+    });
+}
+
+#[test]
+fn stacks_are_bypassed_while_many_slabs_get_a_free_slot() {
+    stacks_are_bypassed_by_frees_all_over::<Plain>();
+    stacks_are_bypassed_by_frees_all_over::<Plain32>();
+}
+
 fn a_few_whole_slabs_are_kept<W: Word>() {
     with_supply::<W, Lazy>(|supply| {
         let class = class::<Lazy>(4);
@@ -224,7 +297,8 @@ fn a_few_whole_slabs_are_kept<W: Word>() {
         assert!(supply.resting() <= (most + 1) * 4 * 32 && supply.resting() >= 4 * 32);
         // Taken from again, they are kept no more.
         let again: Vec<_> = (0..32 * (most + 1)).map(|_| take(supply, class)).collect();
-        assert!(supply.record(class).unwrap().at(record::COUNTS) < record::KEPT);
+        let record = supply.record(class).unwrap();
+        assert!(supply.counts(record).unwrap().load() < record::KEPT);
         for slot in again {
             assert!(supply.give(slot, class));
         }
