@@ -134,7 +134,8 @@ impl Shape {
         };
         // With more significant bits a slab's word cannot tell the classes of an order apart.
         let has_ranks = P::PRECISION <= SlabKind::ranks::<S::Word>().ilog2() + 1;
-        let highest = Self::highest_natural::<S, P, N>(tree);
+        let all_have_positions = tree.capacity_end() <= usize::MAX >> N::FINE;
+        let highest = Self::highest_natural::<S, P>(N::FINE).filter(|_| all_have_positions);
         let mut marks = 0;
         loop {
             let Class { natural, .. } = Class::at(shape.classes, P::PRECISION);
@@ -160,10 +161,8 @@ impl Shape {
 
     /// The highest order of words that may be slabs: the positions in a slab times those of a slot are less than
     /// 2^`BITS`, so that divisions are exact.
-    fn highest_natural<S: Storage, P: Policy, N: Names>(tree: &Tree<S, P>) -> Option<u32> {
-        let all_have_positions = tree.capacity_end() <= usize::MAX >> N::FINE;
-        let highest = (S::Word::BITS - Tree::<S, P>::SLAB_HEIGHT) / 2;
-        highest.checked_sub(N::FINE).filter(|_| all_have_positions)
+    const fn highest_natural<S: Storage, P: Policy>(fine: u32) -> Option<u32> {
+        ((S::Word::BITS - Tree::<S, P>::SLAB_HEIGHT) / 2).checked_sub(fine)
     }
 
     /// With so many words of marks, up to metadata index `end`; `None` if it does not fit in `words` then.
@@ -335,10 +334,11 @@ mod tests {
 
     /// Every slot's position in every slab that there can be, and those around it.
     fn divisions_are_exact<W: Word>(fine: u32) {
-        let height = W::BITS.ilog2() - 1;
+        let height = Tree::<&[W], Lazy>::SLAB_HEIGHT;
+        let highest = Shape::highest_natural::<&[W], Lazy>(fine).unwrap();
         let part = |positions: usize| max_value::<W>() / positions + 1;
         for class in (0..).map(|number| Class::at(number, Lazy::PRECISION)) {
-            if class.natural + fine > (W::BITS - height) / 2 {
+            if class.natural > highest {
                 break;
             }
             let (slot, slab) = (class.leaves << fine, 1_usize << (class.natural + height + fine));

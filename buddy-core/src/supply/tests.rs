@@ -270,7 +270,16 @@ fn stacks_are_bypassed_by_frees_all_over<W: Word>() {
             record.stack().is_bypassed() && !again.iter().any(|slot| supply.rests(record, *slot))
         );
         check_marks(supply);
-        again.extend(&held[1..2 * MANY_REFILLED - 1]);
+        // Where one is taken it begins anew.
+        assert!(supply.give(held[0], class));
+        assert_eq!(supply.take(class), Some(held[0]));
+        let last = slots.len() - count;
+        assert!(
+            free(&slots[last + 1..=last + stack::MOST]) && free(&held[2 * MANY_REFILLED - 1..])
+        );
+        assert!(!record.stack().is_bypassed());
+        again.extend(&slots[last + 1..=last + stack::MOST]);
+        again.extend(&held[1..]);
         assert!(!again.iter().any(|slot| supply.give(*slot, class)), "they are free");
         let mut left: Vec<_> = slots.iter().filter(|slot| !again.contains(slot)).collect();
         left.reverse();
