@@ -4,9 +4,6 @@ use super::{Names, Record, Shape, Supply, record};
 use crate::class::Class;
 use crate::tree::{Order, Policy, Storage, Tree, Word, max_value};
 
-/// So many slabs in a row that got their first free slot: a class's stack is bypassed then.
-pub(super) const MANY_REFILLED: usize = 24;
-
 impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
     /// Takes a slot of a slab that is marked, which is the hint from now on: its first leaf.
     pub(super) fn take_found(self, class: Class, record: Record<'t, S::Word>) -> Option<usize> {
@@ -16,7 +13,6 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         let next = next.filter(|slab| self.is_well_used(record, *slab));
         let slab = next.or_else(|| self.tree.first_marked(natural, marks, 0))?;
         self.tree.clear_mark(natural, marks, slab);
-        self.forget_refilled(record);
         let word = self.words().get(Self::place(record, slab))?;
         let old = word.load();
         word.store(old & old.wrapping_sub(1));
@@ -72,31 +68,8 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
         }
         if !is_whole {
             supply.set_mark(record, Self::number(record, at));
-            if !record.stack().is_bypassed() {
-                supply.count_refilled(record);
-            }
         }
         true
-    }
-
-    /// Counts a slab that got its first free slot. If there were several in a row, many blocks are freed.
-    fn count_refilled(self, record: Record<'t, S::Word>) {
-        if let Some(counts) = self.counts(record) {
-            let now = counts.load() + record::REFILLED;
-            if now % record::KEPT / record::REFILLED < MANY_REFILLED {
-                counts.store(now);
-            } else {
-                self.forget_refilled(record);
-                self.bypass_stack(record);
-            }
-        }
-    }
-
-    /// Begins to count these anew.
-    fn forget_refilled(self, record: Record<'t, S::Word>) {
-        if let Some(counts) = self.counts(record) {
-            counts.clear(record::KEPT - record::REFILLED);
-        }
     }
 
     /// Frees the blocks on a class's stack; those that are freed from now on do not rest, until one is taken.

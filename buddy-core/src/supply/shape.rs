@@ -5,8 +5,8 @@
 //! | record of class 0 | .. | hints of lane 0 | of lane 1 | ..
 //! rooms: for one thread (`room.rs`)
 //! marks: the summaries over the words that may be the class's slabs, the lowest first
-//! counts: requests that found no slab, up to where one is raised; for one thread REFILLED for each slab that got its
-//!   first free slot since one that had been full was taken from; and KEPT for each that is kept with all slots free
+//! counts: requests that found no slab, up to where one is raised, and KEPT for each slab that is kept with all slots
+//!   free
 //! records: of the classes with slabs, and of some larger ones that have a stack only
 //! ```
 //!
@@ -51,8 +51,7 @@ pub(super) mod record {
     pub(in crate::supply) const SHARED_WORDS: usize = 8;
 
     /// In a class's counts.
-    pub(in crate::supply) const REFILLED: usize = 1 << 4;
-    pub(in crate::supply) const KEPT: usize = 1 << 9;
+    pub(in crate::supply) const KEPT: usize = 16;
 
     /// The product of a position with what something goes into 2^`BITS`: its upper half and its lower.
     #[inline(always)]

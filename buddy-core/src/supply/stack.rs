@@ -12,7 +12,7 @@
 //! another's: what is neither is [`Names::none`](super::Names::none).
 //!
 //! Where many blocks are freed in a row, to look through a full stack each time is of no use: when a slab becomes whole
-//! meanwhile, or many get their first free slot, the stack is emptied and *bypassed*, until a block is taken.
+//! meanwhile, the stack is emptied and *bypassed*, until a block is taken.
 
 use crate::direct::direct;
 use crate::tree::Word;

@@ -179,7 +179,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
             return true;
         }
         let Some(counts) = self.counts(record) else { return false };
-        let is_wanted = counts.load() % record::REFILLED >= DEMAND;
+        let is_wanted = counts.load() % record::KEPT >= DEMAND;
         if !is_wanted {
             counts.add(1);
         }

@@ -4,7 +4,6 @@ extern crate std;
 mod rooms;
 
 use super::give::{FREE_FOR_KEPT, LARGE_BLOCKS};
-use super::one_thread::MANY_REFILLED;
 use super::take::{DEMAND, FREE_FOR_A_SLAB, FREE_ON_DEMAND};
 use super::*;
 use crate::tree::{Atomic, FreeError, Kind, Lazy, Plain, Plain32};
@@ -245,53 +244,6 @@ fn stacks_are_bypassed<W: Word>() {
 fn stacks_are_bypassed_while_slabs_become_whole() {
     stacks_are_bypassed::<Plain>();
     stacks_are_bypassed::<Plain32>();
-}
-
-fn stacks_are_bypassed_by_frees_all_over<W: Word>() {
-    with_supply::<W, Lazy>(|supply| {
-        let class = class::<Lazy>(1);
-        let record = supply.record(class).unwrap();
-        let count = record.kind(class).count();
-        let slots: Vec<_> = (0..60 * count).map(|_| take(supply, class)).collect();
-        let mut held: Vec<_> = slots.iter().step_by(count).copied().collect();
-        let rest = held.split_off(held.len() - stack::MOST);
-        let free = |slots: &[usize]| slots.iter().all(|slot| supply.give(*slot, class));
-        assert!(free(&rest) && free(&held[..MANY_REFILLED - 1]));
-        assert!(
-            !record.stack().is_bypassed() && rest.iter().all(|slot| supply.rests(record, *slot))
-        );
-        // All that rest are taken, and a slot of a slab that was full.
-        let mut again: Vec<_> = rest.iter().map(|_| take(supply, class)).collect();
-        assert_eq!(take(supply, class), held[0]);
-        assert!(free(&again) && free(&held[MANY_REFILLED - 1..2 * MANY_REFILLED - 2]));
-        assert!(!record.stack().is_bypassed());
-        assert!(free(&held[2 * MANY_REFILLED - 2..2 * MANY_REFILLED - 1]));
-        assert!(
-            record.stack().is_bypassed() && !again.iter().any(|slot| supply.rests(record, *slot))
-        );
-        check_marks(supply);
-        // Where one is taken it begins anew.
-        assert!(supply.give(held[0], class));
-        assert_eq!(supply.take(class), Some(held[0]));
-        let last = slots.len() - count;
-        assert!(
-            free(&slots[last + 1..=last + stack::MOST]) && free(&held[2 * MANY_REFILLED - 1..])
-        );
-        assert!(!record.stack().is_bypassed());
-        again.extend(&slots[last + 1..=last + stack::MOST]);
-        again.extend(&held[1..]);
-        assert!(!again.iter().any(|slot| supply.give(*slot, class)), "they are free");
-        let mut left: Vec<_> = slots.iter().filter(|slot| !again.contains(slot)).collect();
-        left.reverse();
-        assert!(left.into_iter().all(|slot| supply.give(*slot, class)));
-        check_marks(supply);
-    });
-}
-
-#[test]
-fn stacks_are_bypassed_while_many_slabs_get_a_free_slot() {
-    stacks_are_bypassed_by_frees_all_over::<Plain>();
-    stacks_are_bypassed_by_frees_all_over::<Plain32>();
 }
 
 fn a_few_whole_slabs_are_kept<W: Word>() {
