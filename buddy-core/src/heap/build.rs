@@ -87,8 +87,7 @@ impl<S: Storage, const MIN_BLOCK: usize, P: Policy, const REGIONS: usize>
             for word in zero_bits {
                 word.store(0);
             }
-            slabs.clear(tree.words());
-            slabs.lay_out::<S, P, &Self>(&tree);
+            slabs.clear::<S, P, &Self>(&tree);
         }
         Ok(Self { tree: Some(tree), slabs, tree_words, zero_words, ..Self::empty() })
     }

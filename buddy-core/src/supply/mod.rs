@@ -327,8 +327,7 @@ impl<'t, S: Storage, P: Policy, N: Names> Supply<'t, S, P, N> {
 
     /// Makes it one without slabs, whatever the words hold.
     pub(crate) fn clear(self) {
-        self.shape.clear(self.words());
-        self.lay_out();
+        self.shape.clear::<S, P, N>(self.tree);
     }
 
     /// Makes it one without slabs, in words that hold zeros. O(classes).

@@ -277,10 +277,11 @@ impl Shape {
         Some(Rooms(words.get(self.rooms()..self.rooms() + room::WORDS)?.first_chunk()?))
     }
 
-    /// Writes zeros.
-    pub(crate) fn clear<W: Word>(&self, words: &[W]) {
-        let own = words.get(self.pressure..).filter(|_| !self.is_none());
+    /// Writes a supply without slabs, whatever the words hold.
+    pub(crate) fn clear<S: Storage, P: Policy, N: Names>(&self, tree: &Tree<S, P>) {
+        let own = tree.words().get(self.pressure..).filter(|_| !self.is_none());
         own.unwrap_or(&[]).iter().for_each(|word| word.store(0));
+        self.lay_out::<S, P, N>(tree);
     }
 
     /// Writes the records of a supply without slabs into words that hold zeros.
